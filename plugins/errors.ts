@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto';
+import type { GraphQLFormattedError } from 'postgraphile/graphql';
+import { GraphQLError } from 'postgraphile/graphql';
+import { CallerError, callerErrorFrom, NOT_FOUND_TEXT } from '../src/errors.ts';
+import 'postgraphile/grafserv';
+
+/** Writes what happened inside where operators see it. Callers get the id alone. */
+export type ErrorLog = (id: string, error: unknown) => void;
+
+/**
+ * Turns whatever went wrong into what a caller may see: a text for people, and `extensions.code` with the
+ * field or feature for programs. What it does not know becomes INTERNAL with the id that the log carries.
+ */
+export function createMaskError(log: ErrorLog) {
+  return (error: GraphQLError): GraphQLError => {
+    if (error.extensions?.code !== undefined) return error;
+    const { message, extensions } = describe(error, log);
+    return new GraphQLError(message, {
+      nodes: error.nodes ?? null,
+      source: error.source ?? null,
+      positions: error.positions ?? null,
+      path: error.path ?? null,
+      extensions,
+    });
+  };
+}
+
+type Described = Pick<GraphQLFormattedError, 'message'> & { extensions: Record<string, unknown> };
+
+function describe(error: GraphQLError, log: ErrorLog): Described {
+  const cause = error.originalError ?? undefined;
+  const known = callerErrorFrom(cause) ?? wroteNothing(cause);
+  if (known !== undefined) {
+    return {
+      message: known.message,
+      extensions: {
+        code: known.code,
+        ...(known.field === undefined ? {} : { field: inGraphQLCase(known.field) }),
+        ...(known.feature === undefined ? {} : { feature: known.feature }),
+      },
+    };
+  }
+  // Without a path nothing has run yet: the document or its variables are at fault.
+  const isAboutTheRequest =
+    error.path === undefined && (cause === undefined || cause instanceof GraphQLError);
+  if (isAboutTheRequest) {
+    const field = fieldAtFault(error);
+    return {
+      message: error.message,
+      extensions: { code: 'VALIDATION_FAILED', ...(field === undefined ? {} : { field }) },
+    };
+  }
+  const id = randomUUID();
+  log(id, cause ?? error);
+  return {
+    message: `Something went wrong inside. The log has it as ${id}.`,
+    extensions: { code: 'INTERNAL', id },
+  };
+}
+
+/** The generated updates and deletes say so when row-level security, or absence, left them no row. */
+function wroteNothing(cause: Error | undefined): CallerError | undefined {
+  return cause?.message.startsWith('No values were ')
+    ? new CallerError('NOT_FOUND', NOT_FOUND_TEXT)
+    : undefined;
+}
+
+/** `spend_limit_micros` is `spendLimitMicros` here; a path into JSON stays as it is. */
+function inGraphQLCase(field: string): string {
+  if (!/^[a-z_]+$/.test(field)) return field;
+  return field.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
+}
+
+/** Where the bad value stood: GraphQL.js says it in the text for variables, and by position for literals. */
+function fieldAtFault(error: GraphQLError): string | undefined {
+  const { message } = error;
+  const named =
+    /^Variable "\$.*? at "[^"]*?(\w+)"[;,]/.exec(message) ??
+    /^Field "(?:\w+\.)?(\w+)" (?:of required type|is not defined by type)/.exec(message) ??
+    /^Variable "\$\w+" got invalid value .*Field "(\w+)" (?:of required type|is not defined)/.exec(
+      message,
+    ) ??
+    /argument "(\w+)" of type/.exec(message) ??
+    /^Variable "\$(\w+)"/.exec(message);
+  if (named !== null) return named[1];
+  const [node] = error.nodes ?? [];
+  if (node?.loc === undefined) return undefined;
+  return /(\w+)\s*:\s*\[?\s*$/.exec(node.loc.source.body.slice(0, node.loc.start))?.[1];
+}
+
+/**
+ * Gives every answer of `/graphql` that shape of error, also where no operation ran: syntax, validation,
+ * methods, media types, sizes.
+ */
+export function createErrorsPlugin(maskError: (error: GraphQLError) => GraphQLError) {
+  const plugin: GraphileConfig.Plugin = {
+    name: 'BursarErrorsPlugin',
+    description: 'Errors carry extensions.code, and nothing about the inside',
+    version: '1.0.0',
+    grafserv: {
+      middleware: {
+        setPreset(next, options) {
+          const getExecutionConfig = options.getExecutionConfig;
+          options.getExecutionConfig = async function (context) {
+            const config = await getExecutionConfig.call(this, context);
+            return {
+              ...config,
+              parseAndValidate(query) {
+                const result = config.parseAndValidate(query);
+                return result.errors === undefined
+                  ? result
+                  : { errors: result.errors.map(maskError) };
+              },
+            };
+          };
+          return next();
+        },
+        async processRequest(next) {
+          const result = await next();
+          if (result?.type === 'error') {
+            // What can be said of a request that could not even be read; the rest is for the log.
+            const isTheirs = result.statusCode < 500;
+            const error = maskError(
+              isTheirs
+                ? new GraphQLError(result.error.message)
+                : new GraphQLError('', { originalError: result.error, path: [] }),
+            );
+            return answerWith(result.statusCode, [error.toJSON()]);
+          }
+          if (result?.type === 'buffer' && result.statusCode >= 400) {
+            const { errors } = JSON.parse(result.buffer.toString('utf8')) as {
+              errors: GraphQLFormattedError[];
+            };
+            const coded = errors.map((error) =>
+              error.extensions?.code === undefined
+                ? maskError(new GraphQLError(error.message)).toJSON()
+                : error,
+            );
+            return answerWith(result.statusCode, coded, result.headers);
+          }
+          return result;
+        },
+      },
+    },
+  };
+  return plugin;
+}
+
+function answerWith(
+  statusCode: number,
+  errors: readonly GraphQLFormattedError[],
+  headers: Record<string, string> = {},
+) {
+  const buffer = Buffer.from(JSON.stringify({ errors }));
+  return {
+    type: 'buffer' as const,
+    statusCode,
+    headers: {
+      'content-type': 'application/json; charset=utf-8',
+      ...headers,
+      'content-length': String(buffer.length),
+    },
+    buffer,
+  };
+}

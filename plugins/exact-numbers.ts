@@ -1,0 +1,55 @@
+import { GraphQLError, Kind } from 'postgraphile/graphql';
+import 'postgraphile';
+
+const SMALLEST = -(2n ** 63n);
+const LARGEST = 2n ** 63n - 1n;
+
+function exactInteger(text: string): string {
+  if (/^-?\d{1,19}$/.test(text)) {
+    const value = BigInt(text);
+    if (value >= SMALLEST && value <= LARGEST) return text;
+  }
+  throw new GraphQLError(`"${shortened(text)}" is no whole number from ${SMALLEST} to ${LARGEST}.`);
+}
+
+function shortened(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+/**
+ * A BigInt goes in and out as a string of digits. A JSON number is taken only where it is exact: over 2^53
+ * the reader of the JSON has already rounded it, and another amount than the caller meant would be stored.
+ */
+export const ExactNumbersPlugin: GraphileConfig.Plugin = {
+  name: 'BursarExactNumbersPlugin',
+  description: 'Refuses BigInt values that are not exact integers of 64 bits',
+  version: '1.0.0',
+  schema: {
+    hooks: {
+      GraphQLScalarType(config) {
+        if (config.name !== 'BigInt') return config;
+        return {
+          ...config,
+          description:
+            'A whole number of 64 bits, written as a string of digits, since JSON readers round numbers over 2^53. A JSON number up to 2^53 is accepted, and an integer literal of any size.',
+          parseValue(value) {
+            if (typeof value === 'string') return exactInteger(value);
+            if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value);
+            const reason =
+              typeof value === 'number' && Number.isInteger(value)
+                ? 'is over 2^53 and may have been rounded on its way: send it as a string'
+                : 'is no whole number';
+            throw new GraphQLError(`${shortened(JSON.stringify(value) ?? 'undefined')} ${reason}.`);
+          },
+          parseLiteral(node) {
+            if (node.kind === Kind.INT || node.kind === Kind.STRING)
+              return exactInteger(node.value);
+            throw new GraphQLError(
+              'A whole number was expected, as digits or as a string of digits.',
+            );
+          },
+        };
+      },
+    },
+  },
+};

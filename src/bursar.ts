@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+import './graphile-environment.ts';
+import { Command } from 'commander';
+import {
+  checkCommand,
+  migrateCommand,
+  serveCommand,
+  start,
+  syncPricesCommand,
+  tokenCommand,
+} from './commands.ts';
+import { explain } from './failures.ts';
+
+const program = new Command('bursar')
+  .description('Spend budgets for AI models that live in PostgreSQL')
+  .showHelpAfterError();
+
+program
+  .command('start')
+  .description('serve with an embedded PostgreSQL and a demo, or the database that is named')
+  .action(start);
+program.command('serve').description('the server alone (HOST, PORT)').action(serveCommand);
+program
+  .command('migrate')
+  .description('create the roles that are missing, then run the committed migrations')
+  .action(migrateCommand);
+program
+  .command('prices')
+  .description('what models cost')
+  .command('sync')
+  .description('load the price list that the installed package ships, and say what changed')
+  .option('--from <file>', 'a JSON array of prices instead')
+  .option('--dry-run', 'say what would change, and write nothing')
+  .action(syncPricesCommand);
+program
+  .command('token')
+  .description('print a token, signed with JWT_SECRET')
+  .requiredOption('--user <name-or-id>', 'whom the token names')
+  .option('--ttl <time>', 'how long it is valid: 90s, 15m, 1h, 7d', '1h')
+  .action(tokenCommand);
+program
+  .command('check')
+  .description('say whether the database has what this code needs')
+  .action(async () => {
+    if (!(await checkCommand())) process.exitCode = 1;
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exitCode = 1;
+}

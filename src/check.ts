@@ -1,0 +1,203 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Client } from 'pg';
+import type { DatabaseUrls } from './configuration.ts';
+import { loginOf, MIGRATIONS_FOLDER, withOwner } from './migrate.ts';
+
+/** One thing that the database must have: empty `missing` when it does. */
+export type Finding = { readonly what: string; readonly missing: readonly string[] };
+
+/**
+ * Whether a database has what this code needs. Each finding says what was looked at and, where something
+ * is missing, what and how to mend it.
+ */
+export function check(urls: DatabaseUrls): Promise<Finding[]> {
+  const authenticator = loginOf(urls.authenticator).name;
+  return withOwner(urls.owner, async (client) => {
+    const findings = [
+      await version(client),
+      await roles(client, authenticator),
+      await migrations(client),
+    ];
+    // The rest looks into the schema; without one there is nothing to look at.
+    if (findings.every((finding) => finding.missing.length === 0)) {
+      findings.push(
+        await trust(client, authenticator),
+        await grants(client, authenticator),
+        await rowSecurity(client),
+        await partitions(client),
+      );
+    }
+    return findings;
+  });
+}
+
+async function lines(client: Client, sql: string, values: unknown[] = []): Promise<string[]> {
+  const { rows } = await client.query<{ line: string }>(sql, values);
+  return rows.map((row) => row.line);
+}
+
+async function version(client: Client): Promise<Finding> {
+  return {
+    what: 'PostgreSQL 15 or newer',
+    missing: await lines(
+      client,
+      `select format('this is %s', current_setting('server_version')) as line
+       where current_setting('server_version_num')::int < 150000`,
+    ),
+  };
+}
+
+async function roles(client: Client, authenticator: string): Promise<Finding> {
+  return {
+    what: `the roles bursar_user and ${authenticator}, without powers of their own`,
+    missing: await lines(
+      client,
+      `with needed (name, is_server) as (values ('bursar_user', false), ($1, true))
+       select format('the role %s is missing: run bursar migrate', name) as line
+       from needed where not exists (select from pg_roles where rolname = name)
+       union all
+       select format('the role %s has %s: alter role %I %s', rolname, flag, rolname, mend)
+       from needed join pg_roles on rolname = name
+         cross join lateral (values
+           (rolsuper, 'superuser', 'nosuperuser'),
+           (rolbypassrls, 'bypassrls', 'nobypassrls'),
+           (rolcreaterole, 'createrole', 'nocreaterole'),
+           (is_server and rolinherit, 'inherit', 'noinherit'),
+           (is_server and not rolcanlogin, 'no login', 'login'),
+           (not is_server and rolcanlogin, 'login', 'nologin')
+         ) as flags (is_set, flag, mend)
+       where is_set
+       union all
+       select format('the role %s is no member of bursar_user: grant bursar_user to %I', rolname, rolname)
+       from pg_roles
+       where rolname = $1 and not exists (
+         select from pg_auth_members m join pg_roles u on u.oid = m.roleid
+         where u.rolname = 'bursar_user' and m.member = pg_roles.oid
+       )
+       union all
+       select format('%s owns %s %s: the server''s role must own nothing', $1, 'the relation', c.oid::regclass)
+       from pg_class c join pg_roles r on r.oid = c.relowner
+       where r.rolname = $1`,
+      [authenticator],
+    ),
+  };
+}
+
+async function migrations(client: Client): Promise<Finding> {
+  const what = 'every committed migration, and none that this code does not know';
+  const files = (await readdir(join(MIGRATIONS_FOLDER, 'committed'))).filter((f) =>
+    f.endsWith('.sql'),
+  );
+  const known = new Map<string, string>();
+  for (const file of files.sort()) {
+    const text = await readFile(join(MIGRATIONS_FOLDER, 'committed', file), 'utf8');
+    known.set(file, /^--! Hash: (\S+)$/m.exec(text)?.[1] ?? '');
+  }
+  const table = await client.query(
+    `select to_regclass('graphile_migrate.migrations') is not null as ok`,
+  );
+  if (table.rows[0]?.ok !== true) return { what, missing: ['none has run: run bursar migrate'] };
+  const { rows } = await client.query<{ filename: string; hash: string }>(
+    'select filename, hash from graphile_migrate.migrations',
+  );
+  const applied = new Map(rows.map((row) => [row.filename, row.hash]));
+  return {
+    what,
+    missing: [
+      ...[...known.keys()]
+        .filter((file) => !applied.has(file))
+        .map((file) => `${file} has not run: run bursar migrate`),
+      ...[...applied].flatMap(([file, hash]) => {
+        if (!known.has(file))
+          return [`${file} has run, and this code does not know it: upgrade Bursar`];
+        return known.get(file) === hash ? [] : [`${file} ran in another form than it has here`];
+      }),
+    ],
+  };
+}
+
+async function trust(client: Client, authenticator: string): Promise<Finding> {
+  return {
+    what: `${authenticator} may say on whose behalf it speaks`,
+    missing: await lines(
+      client,
+      `select 'it is not registered in this database: run bursar migrate' as line
+       where not exists (select from app_private.authenticators where role_name = $1)`,
+      [authenticator],
+    ),
+  };
+}
+
+async function grants(client: Client, authenticator: string): Promise<Finding> {
+  return {
+    what: 'grants: what the API needs, and nothing to everybody',
+    missing: await lines(
+      client,
+      `select format('bursar_user may not use the schema %s', nspname) as line
+       from pg_namespace
+       where nspname in ('app_public', 'app_hidden')
+         and not has_schema_privilege('bursar_user', oid, 'usage')
+       union all
+       select 'bursar_user may use the schema app_private: revoke it'
+       from pg_namespace
+       where nspname = 'app_private' and has_schema_privilege('bursar_user', oid, 'usage')
+       union all
+       select format('bursar_user may not select from %s', oid::regclass)
+       from pg_class
+       where relnamespace = to_regnamespace('app_public') and relkind in ('r', 'p')
+         and not has_table_privilege('bursar_user', oid, 'select')
+       union all
+       select format('bursar_user may not execute %s', oid::regprocedure)
+       from pg_proc
+       where pronamespace = to_regnamespace('app_public')
+         and not has_function_privilege('bursar_user', oid, 'execute')
+       union all
+       select format('%s may not execute %s: run bursar migrate', $1::text, f::regprocedure)
+       from unnest(array['app_hidden.user_exists(uuid)', 'app_hidden.feature_states()']) as f
+       where not has_function_privilege($1, f, 'execute')
+       union all
+       select format('everybody may execute %s: revoke it from public', p.oid::regprocedure)
+       from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+       where p.pronamespace in (to_regnamespace('app_public'), to_regnamespace('app_hidden'), to_regnamespace('app_private'))
+         and a.grantee = 0
+       union all
+       select format('everybody has rights on %s: revoke them from public', c.oid::regclass)
+       from pg_class c, aclexplode(c.relacl) a
+       where c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
+         and a.grantee = 0`,
+      [authenticator],
+    ),
+  };
+}
+
+async function rowSecurity(client: Client): Promise<Finding> {
+  return {
+    what: 'row security on every table, and a policy for everything that is granted',
+    missing: await lines(
+      client,
+      `select format('row security is off on %s: alter table … enable row level security', oid::regclass) as line
+       from pg_class
+       where relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
+         and relkind in ('r', 'p') and not relrowsecurity
+       union all
+       select format('%s has no policy for select', oid::regclass)
+       from pg_class c
+       where relnamespace = to_regnamespace('app_public') and relkind in ('r', 'p')
+         and not exists (select from pg_policy p where p.polrelid = c.oid and p.polcmd in ('r', '*'))`,
+    ),
+  };
+}
+
+async function partitions(client: Client): Promise<Finding> {
+  return {
+    what: 'partitions: each partitioned table has one',
+    missing: await lines(
+      client,
+      `select format('%s has no partition', c.oid::regclass) as line
+       from pg_class c
+       where c.relnamespace = to_regnamespace('app_public') and c.relkind = 'p'
+         and not exists (select from pg_inherits i where i.inhparent = c.oid)`,
+    ),
+  };
+}

@@ -1,0 +1,197 @@
+import { check } from './check.ts';
+import {
+  type DatabaseUrls,
+  readDatabaseUrls,
+  readServerConfiguration,
+  readSigningSecret,
+} from './configuration.ts';
+import { type Demo, makeDemo, readDemo } from './demo.ts';
+import { openDevelopmentDatabase, startDevelopmentDatabase } from './development.ts';
+import { signToken } from './identity.ts';
+import { migrate, withOwner } from './migrate.ts';
+import { type PriceChanges, packagePrices, pricesFromFile, syncPrices } from './prices.ts';
+import { type RunningServer, serve } from './serve.ts';
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+/** Whether the environment names a database; the embedded one serves otherwise. */
+function hasDatabase(): boolean {
+  return process.env.DATABASE_URL !== undefined || process.env.AUTH_DATABASE_URL !== undefined;
+}
+
+/** `npm start`: everything, on a database of its own unless one is named. */
+export async function start(): Promise<void> {
+  if (hasDatabase()) return serveCommand();
+
+  const began = performance.now();
+  say('Starting PostgreSQL …');
+  const database = await startDevelopmentDatabase();
+  try {
+    await migrate(database.urls, () => {});
+    const demo = await withOwner(database.urls.owner, async (client) => {
+      const changes = await syncPrices(client, packagePrices(new Date()));
+      say(summaryOf(changes));
+      await makeDemo(client);
+      return readDemo(client);
+    });
+    const environment = {
+      ...process.env,
+      AUTH_DATABASE_URL: database.urls.authenticator,
+      JWT_SECRET: process.env.JWT_SECRET ?? database.jwtSecret,
+    };
+    const server = await serve(readServerConfiguration(environment, { graphiqlByDefault: true }));
+    say(`Bursar is up after ${((performance.now() - began) / 1000).toFixed(1)} s.\n`);
+    if (demo !== undefined) {
+      const { secret, issuer, audience } = readSigningSecret(environment);
+      const tokens = new Map<string, string>();
+      for (const person of demo.people) {
+        tokens.set(
+          person.username,
+          await signToken(person.id, 7 * 24 * 3600, { secret, issuer, audience }),
+        );
+      }
+      introduce(server.url, demo, tokens);
+    }
+    await Promise.race([stopSignal(), database.died?.then((error) => Promise.reject(error))]);
+    say('\nStopping …');
+    await server.stop();
+  } finally {
+    await database.stop();
+  }
+}
+
+export async function serveCommand(): Promise<void> {
+  const configuration = readServerConfiguration(process.env, { graphiqlByDefault: false });
+  const server: RunningServer = await serve(configuration);
+  say(`Bursar answers at ${server.url}`);
+  await stopSignal();
+  await server.stop();
+}
+
+export async function migrateCommand(): Promise<void> {
+  await withDatabase((urls) => migrate(urls, say));
+}
+
+export async function syncPricesCommand(options: {
+  from?: string;
+  dryRun?: boolean;
+}): Promise<void> {
+  await withDatabase((urls) =>
+    withOwner(urls.owner, async (client) => {
+      const seed =
+        options.from === undefined ? packagePrices(new Date()) : await pricesFromFile(options.from);
+      const changes = await syncPrices(client, seed, { dryRun: options.dryRun ?? false });
+      for (const model of changes.added) say(`+ ${model}`);
+      for (const model of changes.changed) say(`~ ${model}`);
+      for (const price of changes.unrepresentable)
+        say(`! ${price} is finer than a micro: left unknown`);
+      say(summaryOf(changes));
+      if (options.dryRun) say('This was a dry run: nothing was written.');
+    }),
+  );
+}
+
+export async function tokenCommand(options: { user: string; ttl: string }): Promise<void> {
+  const seconds = secondsOf(options.ttl);
+  await withDatabase(async (urls, environment) => {
+    const by = readSigningSecret(environment);
+    const id = await withOwner(urls.owner, async (client) => {
+      const { rows } = await client.query<{ id: string }>(
+        'select id from app_public.users where id::text = lower($1) or username = $1',
+        [options.user],
+      );
+      return rows[0]?.id;
+    });
+    if (id === undefined) throw new Error(`There is no user "${options.user}".`);
+    say(await signToken(id, seconds, by));
+  });
+}
+
+/** @returns Whether everything is there. */
+export async function checkCommand(): Promise<boolean> {
+  let complete = true;
+  await withDatabase(async (urls) => {
+    for (const finding of await check(urls)) {
+      say(`${finding.missing.length === 0 ? 'ok     ' : 'MISSING'} ${finding.what}`);
+      for (const missing of finding.missing) say(`          ${missing}`);
+      complete &&= finding.missing.length === 0;
+    }
+  });
+  return complete;
+}
+
+/** Runs a command on the database that the environment names, or else on the embedded one. */
+async function withDatabase(
+  work: (urls: DatabaseUrls, environment: NodeJS.ProcessEnv) => Promise<void>,
+): Promise<void> {
+  if (hasDatabase()) return work(readDatabaseUrls(process.env), process.env);
+  const database = await openDevelopmentDatabase();
+  try {
+    await work(database.urls, {
+      ...process.env,
+      JWT_SECRET: process.env.JWT_SECRET ?? database.jwtSecret,
+    });
+  } finally {
+    await database.stop();
+  }
+}
+
+function summaryOf(changes: PriceChanges): string {
+  const { source, added, changed, leftAlone, unlisted } = changes;
+  const rest = unlisted === 0 ? '' : `, ${unlisted} that it does not name stay`;
+  return `Prices of ${source}: ${added.length} added, ${changed.length} changed, ${leftAlone} left alone${rest}.`;
+}
+
+function secondsOf(ttl: string): number {
+  const [, digits = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(ttl) ?? [];
+  const seconds = Number(digits) * ({ s: 1, m: 60, h: 3600, d: 86400 }[unit] ?? Number.NaN);
+  if (seconds > 0) return seconds;
+  throw new Error(`--ttl must be a number with s, m, h or d, such as 1h, not "${ttl}".`);
+}
+
+/** The first ctrl-C or kill; a second one ends the process at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = () => {
+      process.once('SIGINT', () => process.exit(130));
+      resolve();
+    };
+    process.once('SIGINT', stop);
+    process.once('SIGTERM', stop);
+  });
+}
+
+function introduce(url: string, demo: Demo, tokens: ReadonlyMap<string, string>): void {
+  const column = Math.max(...demo.people.map((person) => person.username.length));
+  say(`GraphiQL  ${url}/`);
+  say(`GraphQL   ${url}/graphql`);
+  say(`REST      ${url}/api/v2/groups/${demo.groupId}/ai/budget`);
+  say('\nThe demo organization Acme, and a token for each of its people (valid for a week):\n');
+  for (const { username, is } of demo.people) {
+    say(`${username.padEnd(column)}  ${is}`);
+    say(`${' '.repeat(column)}  ${tokens.get(username)}`);
+  }
+  say(`
+Try it. What may Engineering spend? (mia, a member)
+
+  curl -s ${url}/graphql \\
+    -H 'Authorization: Bearer ${tokens.get('mia')}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{"query": "{ group(id: \\"${demo.groupId}\\") { name groupAiBudget { spendLimitMicros } } }"}'
+
+Give it $750. (adam, the organization's admin)
+
+  curl -s -X PUT ${url}/api/v2/groups/${demo.groupId}/ai/budget \\
+    -H 'Authorization: Bearer ${tokens.get('adam')}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{"spend_limit_micros": 750000000}'
+
+What does a model cost? (anybody who is signed in)
+
+  curl -s ${url}/graphql \\
+    -H 'Authorization: Bearer ${tokens.get('sam')}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{"query": "{ aiModelPrice(provider: \\"anthropic\\", model: \\"claude-sonnet-4-5\\") { inputPrice outputPrice } }"}'
+
+Ctrl-C stops it; the data stays in .bursar/.`);
+}

@@ -1,0 +1,159 @@
+/**
+ * Everything that the environment can say, checked as a whole: every mistake is reported at once, each
+ * with its remedy.
+ */
+
+export type TokenKeys =
+  | { readonly kind: 'secret'; readonly secret: string }
+  | { readonly kind: 'jwks'; readonly url: string };
+
+export type TokenRules = {
+  readonly keys: TokenKeys;
+  readonly issuer: string | undefined;
+  readonly audience: string | undefined;
+};
+
+export type ServerConfiguration = {
+  readonly host: string;
+  readonly port: number;
+  readonly authDatabaseUrl: string;
+  readonly poolSize: number;
+  readonly tokens: TokenRules;
+  readonly graphiql: boolean;
+};
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  readonly mistakes: readonly string[];
+
+  constructor(mistakes: readonly string[]) {
+    super(mistakes.join('\n'));
+    this.mistakes = mistakes;
+  }
+}
+
+const SHORTEST_SECRET_BYTES = 32;
+
+/** Reads settings one by one and collects what is wrong with them. */
+class Reader {
+  readonly mistakes: string[] = [];
+  readonly #environment: Environment;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  text(name: string): string | undefined {
+    return this.#environment[name]?.trim() || undefined;
+  }
+
+  wrong(mistake: string): void {
+    this.mistakes.push(mistake);
+  }
+
+  wholeNumber(name: string, standard: number, from: number, to: number): number {
+    const text = this.text(name);
+    if (text === undefined) return standard;
+    const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    if (number >= from && number <= to) return number;
+    this.wrong(`${name} must be a whole number from ${from} to ${to}, not "${text}".`);
+    return standard;
+  }
+
+  databaseUrl(name: string): string | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    if (URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol)) return text;
+    // The value itself may hold a password.
+    this.wrong(`${name} must look like postgres://NAME:PASSWORD@HOST:5432/DATABASE.`);
+    return undefined;
+  }
+
+  finish<T>(value: T): T {
+    if (this.mistakes.length > 0) throw new ConfigurationError(this.mistakes);
+    return value;
+  }
+}
+
+function readTokenRules(reader: Reader): TokenRules {
+  const secret = reader.text('JWT_SECRET');
+  const url = reader.text('JWKS_URL');
+  if (secret !== undefined && url !== undefined) {
+    reader.wrong('JWT_SECRET and JWKS_URL are both set: keep the one that signs your tokens.');
+  }
+  if (secret === undefined && url === undefined) {
+    reader.wrong(
+      `Set JWT_SECRET (${SHORTEST_SECRET_BYTES} bytes or more) or JWKS_URL: without a key no token can be checked.`,
+    );
+  }
+  if (secret !== undefined && Buffer.byteLength(secret) < SHORTEST_SECRET_BYTES) {
+    reader.wrong(
+      `JWT_SECRET has ${Buffer.byteLength(secret)} bytes; HS256 wants ${SHORTEST_SECRET_BYTES} or more (try: openssl rand -base64 48).`,
+    );
+  }
+  return {
+    keys: url === undefined ? { kind: 'secret', secret: secret ?? '' } : { kind: 'jwks', url },
+    issuer: reader.text('JWT_ISSUER'),
+    audience: reader.text('JWT_AUDIENCE'),
+  };
+}
+
+/** What a server needs. `GRAPHIQL=true` shows GraphiQL where `graphiqlByDefault` would not. */
+export function readServerConfiguration(
+  environment: Environment,
+  { graphiqlByDefault }: { graphiqlByDefault: boolean },
+): ServerConfiguration {
+  const reader = new Reader(environment);
+  const authDatabaseUrl = reader.databaseUrl('AUTH_DATABASE_URL');
+  if (environment.AUTH_DATABASE_URL === undefined) {
+    reader.wrong('AUTH_DATABASE_URL is missing: the URL of the server’s own login role.');
+  }
+  return reader.finish({
+    host: reader.text('HOST') ?? '127.0.0.1',
+    port: reader.wholeNumber('PORT', 5678, 0, 65535),
+    authDatabaseUrl: authDatabaseUrl ?? '',
+    poolSize: reader.wholeNumber('DATABASE_POOL_SIZE', 10, 1, 1000),
+    tokens: readTokenRules(reader),
+    graphiql: readSwitch(reader, 'GRAPHIQL', graphiqlByDefault),
+  });
+}
+
+function readSwitch(reader: Reader, name: string, standard: boolean): boolean {
+  const text = reader.text(name);
+  if (text === undefined) return standard;
+  if (text === 'true' || text === 'false') return text === 'true';
+  reader.wrong(`${name} must be true or false, not "${text}".`);
+  return standard;
+}
+
+/** What signing a token needs. */
+export function readSigningSecret(environment: Environment): {
+  secret: string;
+  issuer: string | undefined;
+  audience: string | undefined;
+} {
+  const reader = new Reader(environment);
+  const rules = readTokenRules(reader);
+  if (rules.keys.kind === 'jwks') {
+    reader.wrong(
+      'Tokens are signed by whoever owns the keys at JWKS_URL; set JWT_SECRET to sign here.',
+    );
+  }
+  const secret = rules.keys.kind === 'secret' ? rules.keys.secret : '';
+  return reader.finish({ secret, issuer: rules.issuer, audience: rules.audience });
+}
+
+export type DatabaseUrls = { readonly owner: string; readonly authenticator: string };
+
+/** The two databases URLs that migrating needs. */
+export function readDatabaseUrls(environment: Environment): DatabaseUrls {
+  const reader = new Reader(environment);
+  const owner = reader.databaseUrl('DATABASE_URL');
+  const authenticator = reader.databaseUrl('AUTH_DATABASE_URL');
+  for (const name of ['DATABASE_URL', 'AUTH_DATABASE_URL']) {
+    if (environment[name] === undefined) reader.wrong(`${name} is missing.`);
+  }
+  return reader.finish({ owner: owner ?? '', authenticator: authenticator ?? '' });
+}

@@ -1,0 +1,76 @@
+import { Pool, type PoolClient } from 'pg';
+
+/**
+ * The settings with which a transaction speaks for a user: they hold for that transaction alone, so a
+ * connection that goes back to the pool speaks for nobody. PostGraphile and REST share them.
+ *
+ * @param userId The user's id, or null for nobody.
+ */
+export function settingsOf(userId: string | null): Record<string, string> {
+  return {
+    role: 'bursar_user',
+    'bursar.user_id': userId ?? '',
+    TimeZone: 'UTC',
+    statement_timeout: '10s',
+    idle_in_transaction_session_timeout: '15s',
+  };
+}
+
+/** Longer than every limit on the database's side: it ends waits for a database that does not answer. */
+const CLIENT_TIMEOUT_MS = 20_000;
+
+/**
+ * The server's connections, as its own login role.
+ *
+ * @param onError Is told of connections that break while idle; they are replaced when needed.
+ */
+export function createPool(
+  connectionString: string,
+  size: number,
+  onError: (e: Error) => void,
+): Pool {
+  const pool = new Pool({
+    connectionString,
+    max: size,
+    application_name: 'bursar',
+    connectionTimeoutMillis: 5_000,
+    query_timeout: CLIENT_TIMEOUT_MS,
+    keepAlive: true,
+  });
+  pool.on('error', onError);
+  // A client that breaks while it is checked out reports to its own listeners, and without one Node ends.
+  pool.on('connect', (client) => client.on('error', onError));
+  return pool;
+}
+
+/**
+ * Runs `work` in one transaction on behalf of a user.
+ *
+ * The connection is thrown away, not reused, when even the rollback fails: its state is unknown then.
+ */
+export async function asUser<T>(
+  pool: Pool,
+  userId: string | null,
+  work: (client: PoolClient) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('begin');
+    await client.query({
+      name: 'speak_for_user',
+      text: 'select set_config(key, value, true) from json_each_text($1)',
+      values: [JSON.stringify(settingsOf(userId))],
+    });
+    const result = await work(client);
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch((e: Error) => {
+      broken = e;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}

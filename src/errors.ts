@@ -1,0 +1,214 @@
+/**
+ * Which error a caller gets for which SQLSTATE: the one table that GraphQL, REST and
+ * docs/errors.md share. Bursar's own states are BU plus the HTTP status that they mean.
+ */
+
+export type ErrorCode =
+  | 'UNAUTHENTICATED'
+  | 'NOT_FOUND'
+  | 'FEATURE_NOT_ENABLED'
+  | 'VALIDATION_FAILED'
+  | 'CONFLICT'
+  | 'TIMEOUT'
+  | 'INTERNAL';
+
+export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
+  UNAUTHENTICATED: 401,
+  NOT_FOUND: 404,
+  FEATURE_NOT_ENABLED: 403,
+  VALIDATION_FAILED: 400,
+  CONFLICT: 409,
+  TIMEOUT: 503,
+  INTERNAL: 500,
+};
+
+/** How much of the database's own text may reach a caller. */
+type Wording =
+  /** Written for callers, by Bursar or, in class 22, by PostgreSQL about the caller's own value. */
+  | 'as it is'
+  /** The name of the broken constraint, which is a sentence. */
+  | 'by constraint'
+  /** A fixed text: the database's own would tell what the caller may not know. */
+  | { readonly always: string };
+
+export type ErrorRow = {
+  readonly sqlstate: string;
+  readonly code: ErrorCode;
+  readonly wording: Wording;
+  readonly meaning: string;
+};
+
+export const NOT_FOUND_TEXT = 'Not found, or not yours to read or change.';
+const CONFLICT_TEXT = 'Somebody else was changing the same thing: try again.';
+const TIMEOUT_TEXT = 'This took too long and was stopped; nothing was written.';
+
+export const ERROR_TABLE: readonly ErrorRow[] = [
+  {
+    sqlstate: 'BU400',
+    code: 'VALIDATION_FAILED',
+    wording: 'as it is',
+    meaning:
+      'A value is not acceptable; the message names it, the column field names where it stood.',
+  },
+  {
+    sqlstate: 'BU404',
+    code: 'NOT_FOUND',
+    wording: 'as it is',
+    meaning: 'Absent, or not for the caller: the two are never told apart.',
+  },
+  {
+    sqlstate: '42501',
+    code: 'NOT_FOUND',
+    wording: { always: NOT_FOUND_TEXT },
+    meaning: 'A policy or a grant refused it.',
+  },
+  {
+    sqlstate: '23505',
+    code: 'CONFLICT',
+    wording: 'by constraint',
+    meaning: 'It exists already.',
+  },
+  {
+    sqlstate: '23514',
+    code: 'VALIDATION_FAILED',
+    wording: 'by constraint',
+    meaning: 'A value breaks a check.',
+  },
+  {
+    sqlstate: '23503',
+    code: 'VALIDATION_FAILED',
+    wording: 'by constraint',
+    meaning: 'What it refers to does not exist.',
+  },
+  {
+    sqlstate: '23502',
+    code: 'VALIDATION_FAILED',
+    wording: { always: 'A value is missing.' },
+    meaning: 'A required value is missing; the field names it.',
+  },
+  {
+    sqlstate: '22P02',
+    code: 'VALIDATION_FAILED',
+    wording: 'as it is',
+    meaning: 'Text that is no value of the type.',
+  },
+  {
+    sqlstate: '22003',
+    code: 'VALIDATION_FAILED',
+    wording: 'as it is',
+    meaning: 'A number that the type can’t hold.',
+  },
+  {
+    sqlstate: '22007',
+    code: 'VALIDATION_FAILED',
+    wording: 'as it is',
+    meaning: 'Text that is no date or time.',
+  },
+  {
+    sqlstate: '22008',
+    code: 'VALIDATION_FAILED',
+    wording: 'as it is',
+    meaning: 'A date or time that the type can’t hold.',
+  },
+  {
+    sqlstate: '22021',
+    code: 'VALIDATION_FAILED',
+    wording: { always: 'A text has a character that can’t be stored, such as NUL.' },
+    meaning: 'A NUL byte, or bytes that are no UTF-8.',
+  },
+  {
+    sqlstate: '22P05',
+    code: 'VALIDATION_FAILED',
+    wording: { always: 'A text has a character that can’t be stored, such as NUL.' },
+    meaning: 'A NUL or a lone surrogate within JSON.',
+  },
+  {
+    sqlstate: '22P03',
+    code: 'VALIDATION_FAILED',
+    wording: { always: 'A value has a form that can’t be stored.' },
+    meaning: 'A malformed binary value.',
+  },
+  {
+    sqlstate: '40001',
+    code: 'CONFLICT',
+    wording: { always: CONFLICT_TEXT },
+    meaning: 'Two transactions at odds; nothing was written.',
+  },
+  {
+    sqlstate: '40P01',
+    code: 'CONFLICT',
+    wording: { always: CONFLICT_TEXT },
+    meaning: 'Two transactions waited for each other; nothing was written.',
+  },
+  {
+    sqlstate: '55P03',
+    code: 'TIMEOUT',
+    wording: { always: TIMEOUT_TEXT },
+    meaning: 'A lock did not come in time.',
+  },
+  {
+    sqlstate: '57014',
+    code: 'TIMEOUT',
+    wording: { always: TIMEOUT_TEXT },
+    meaning: 'The statement ran into its time limit.',
+  },
+];
+
+const rowBySqlstate = new Map(ERROR_TABLE.map((row) => [row.sqlstate, row]));
+
+/** An error that callers may see: a code, a text for people, and the field at fault where there is one. */
+export class CallerError extends Error {
+  override readonly name = 'CallerError';
+  readonly code: ErrorCode;
+  readonly field: string | undefined;
+  readonly feature: string | undefined;
+  /** Where HTTP has a status of its own for it, other than the code's. */
+  readonly status: number | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    about: { field?: string; feature?: string; status?: number } = {},
+  ) {
+    super(message);
+    this.code = code;
+    this.status = about.status;
+    this.field = about.field;
+    this.feature = about.feature;
+  }
+}
+
+type DatabaseError = Error & {
+  code?: string;
+  column?: string;
+  constraint?: string;
+  detail?: string;
+};
+
+/** What a caller may see of an error that the database raised, or nothing when it tells of the inside. */
+export function callerErrorFrom(error: unknown): CallerError | undefined {
+  if (error instanceof CallerError) return error;
+  if (!(error instanceof Error)) return undefined;
+  const { code: sqlstate, column, constraint, detail, message } = error as DatabaseError;
+  const row = sqlstate === undefined ? undefined : rowBySqlstate.get(sqlstate);
+  if (row === undefined) return undefined;
+  const field = row.code === 'VALIDATION_FAILED' ? (column ?? keyColumn(detail)) : undefined;
+  return new CallerError(
+    row.code,
+    wordingOf(row.wording, message, constraint),
+    field === undefined ? {} : { field },
+  );
+}
+
+function wordingOf(wording: Wording, message: string, constraint: string | undefined): string {
+  if (wording === 'as it is') return message;
+  if (wording === 'by constraint') {
+    return `This breaks the rule "${(constraint ?? 'unknown').replaceAll('_', ' ')}".`;
+  }
+  return wording.always;
+}
+
+/** Of `Key (organization_id, user_id)=(…) is not present`, the last column: what the caller chose. */
+function keyColumn(detail: string | undefined): string | undefined {
+  return detail?.match(/^Key \((?:.*, )?(\w+)\)=/)?.[1];
+}

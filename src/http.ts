@@ -1,0 +1,38 @@
+import express, { type ErrorRequestHandler, type Express } from 'express';
+import type { Pool } from 'pg';
+import { callerErrorFrom, STATUS_OF_CODE } from './errors.ts';
+import type { FeatureWatch } from './features.ts';
+import { identify, type TokenVerifier } from './identity.ts';
+import { answerError, noSuchRoute } from './rest/answers.ts';
+import { budgetRoutes } from './rest/budget.ts';
+
+/** The HTTP side without GraphQL, which `serve` adds behind it: who calls comes before all else. */
+export function createHttp(options: {
+  pool: Pool;
+  verify: TokenVerifier;
+  features: FeatureWatch;
+}): Express {
+  const app = express().disable('x-powered-by');
+  const identified = identify(options.verify, options.pool);
+
+  app.use(
+    '/api/v2',
+    identified,
+    budgetRoutes(options.pool, (f) => options.features.require(f)),
+  );
+  app.use('/api', noSuchRoute);
+  app.use('/api', answerError);
+
+  app.use('/graphql', identified, answerUnidentified);
+  return app;
+}
+
+/** A bad token ends a GraphQL request before GraphQL begins; the answer has GraphQL's form all the same. */
+const answerUnidentified: ErrorRequestHandler = (error, _request, response, next) => {
+  const known = callerErrorFrom(error);
+  if (known === undefined) return next(error);
+  if (known.code === 'UNAUTHENTICATED') response.set('WWW-Authenticate', 'Bearer');
+  response
+    .status(STATUS_OF_CODE[known.code])
+    .json({ errors: [{ message: known.message, extensions: { code: known.code } }] });
+};

@@ -1,0 +1,18 @@
+/**
+ * Writes one line of JSON to standard error. What an answer may not say of an error, this does, under the
+ * id that the answer carries.
+ */
+export function logError(id: string, error: unknown): void {
+  const { message, stack, code, detail, where } = (
+    error instanceof Error ? error : new Error(String(error))
+  ) as Error & { code?: string; detail?: string; where?: string };
+  write('error', { id, message, sqlstate: code, detail, where, stack });
+}
+
+export function logWarning(message: string, error?: Error): void {
+  write('warning', { message, cause: error?.message });
+}
+
+function write(level: string, entry: Record<string, unknown>): void {
+  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, ...entry })}\n`);
+}

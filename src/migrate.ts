@@ -1,0 +1,89 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Logger, migrate as runMigrations } from 'graphile-migrate';
+import { Client } from 'pg';
+import type { DatabaseUrls } from './configuration.ts';
+
+export const PROJECT_FOLDER = join(import.meta.dirname, '..');
+export const MIGRATIONS_FOLDER = join(PROJECT_FOLDER, 'migrations');
+
+const OLDEST_POSTGRES = 15;
+
+/**
+ * Brings a database to what this code needs: the roles that are missing, then the committed migrations,
+ * then the server's login role as one that may speak for users. Running it again changes nothing.
+ *
+ * @param say Is told of what was done, a line at a time.
+ */
+export async function migrate(urls: DatabaseUrls, say: (line: string) => void): Promise<void> {
+  await withOwner(urls.owner, async (client) => {
+    await requireVersion(client);
+    await client.query(await readFile(join(MIGRATIONS_FOLDER, 'roles.sql'), 'utf8'));
+    await createAuthenticator(client, urls.authenticator, say);
+  });
+  await runMigrations({
+    connectionString: urls.owner,
+    migrationsFolder: MIGRATIONS_FOLDER,
+    logger: new Logger(() => (_level, message) => say(message)),
+  });
+  await withOwner(urls.owner, async (client) => {
+    const { name } = loginOf(urls.authenticator);
+    await client.query('select app_private.register_authenticator($1)', [name]);
+  });
+}
+
+export async function withOwner<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url, application_name: 'bursar' });
+  // Without a listener, a connection that breaks would end Node; the query that waits is told anyway.
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function requireVersion(client: Client): Promise<void> {
+  const { rows } = await client.query<{ version: number }>(
+    "select current_setting('server_version_num')::int / 10000 as version",
+  );
+  const version = rows[0]?.version ?? 0;
+  if (version < OLDEST_POSTGRES) {
+    throw new Error(`This is PostgreSQL ${version}; Bursar needs ${OLDEST_POSTGRES} or newer.`);
+  }
+}
+
+export function loginOf(url: string): { name: string; password: string } {
+  const { username, password } = new URL(url);
+  return { name: decodeURIComponent(username), password: decodeURIComponent(password) };
+}
+
+async function createAuthenticator(
+  client: Client,
+  url: string,
+  say: (line: string) => void,
+): Promise<void> {
+  const { name, password } = loginOf(url);
+  if (name === '') throw new Error('AUTH_DATABASE_URL names no role: postgres://NAME:PASSWORD@…');
+  const role = client.escapeIdentifier(name);
+
+  const existing = await client.query('select from pg_roles where rolname = $1', [name]);
+  if (existing.rowCount === 0) {
+    const login = password === '' ? '' : `password ${client.escapeLiteral(password)}`;
+    await client.query(`create role ${role} login noinherit ${login}`);
+    await client.query(
+      `comment on role ${role} is 'Bursar: the server''s login. It owns nothing and becomes bursar_user for each request.'`,
+    );
+    say(`created the role ${name}`);
+  }
+  const granted = await client.query(
+    `select from pg_auth_members
+     where roleid = 'bursar_user'::regrole and member = $1::text::regrole`,
+    [role],
+  );
+  if (granted.rowCount === 0) await client.query(`grant bursar_user to ${role}`);
+  const { rows } = await client.query<{ name: string }>('select current_database() as name');
+  const database = client.escapeIdentifier(rows[0]?.name ?? '');
+  await client.query(`grant connect on database ${database} to ${role}`);
+}

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import { CallerError, callerErrorFrom, STATUS_OF_CODE } from '../errors.ts';
+import { logError } from '../log.ts';
+
+/** `{"message", "detail"?, "validations"?}`: the body of every answer that is no success. */
+type ErrorBody = {
+  message: string;
+  detail?: string;
+  validations?: { field: string; detail: string }[];
+};
+
+/** Sends JSON that is text already, such as PostgreSQL wrote it: its numbers stay exact. */
+export function sendJson(response: Response, status: number, json: string): void {
+  response.status(status).type('application/json').send(json);
+}
+
+function sendError(response: Response, status: number, body: ErrorBody): void {
+  sendJson(response, status, JSON.stringify(body));
+}
+
+export const noSuchRoute: RequestHandler = (_request, response) => {
+  sendError(response, 404, { message: 'There is no such route.' });
+};
+
+/** Answers in REST's form whatever a route has thrown. */
+export const answerError: ErrorRequestHandler = (error, _request, response, next) => {
+  if (response.headersSent) return next(error);
+  const known = callerErrorFrom(error) ?? unreadable(error);
+  if (known === undefined) {
+    const id = randomUUID();
+    logError(id, error);
+    sendError(response, 500, {
+      message: 'Something went wrong inside.',
+      detail: `The log has it as ${id}.`,
+    });
+    return;
+  }
+  const status = known.status ?? STATUS_OF_CODE[known.code];
+  if (status === 401) response.set('WWW-Authenticate', 'Bearer');
+  sendError(response, status, {
+    message: known.message,
+    ...(known.field === undefined
+      ? {}
+      : { validations: [{ field: known.field, detail: known.message }] }),
+  });
+};
+
+/** What Express and its body reader say of a request that they can't read. */
+function unreadable(error: unknown): CallerError | undefined {
+  const status = (error as { status?: unknown }).status;
+  if (typeof status !== 'number' || status < 400 || status > 499) return undefined;
+  const message = status === 413 ? 'The body is too large.' : 'The request can’t be read.';
+  return new CallerError('VALIDATION_FAILED', message, { status });
+}

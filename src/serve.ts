@@ -1,0 +1,85 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { ErrorRequestHandler } from 'express';
+import { postgraphile } from 'postgraphile';
+import { grafserv } from 'postgraphile/grafserv/express/v4';
+import { createPreset } from '../plugins/preset.ts';
+import type { ServerConfiguration } from './configuration.ts';
+import { createPool } from './database.ts';
+import { FeatureWatch } from './features.ts';
+import { createHttp } from './http.ts';
+import { createTokenVerifier } from './identity.ts';
+import { logError, logWarning } from './log.ts';
+import { answerError } from './rest/answers.ts';
+
+export type RunningServer = {
+  readonly url: string;
+  /** Finishes what runs, refuses what is new, and lets go of the database. */
+  stop(): Promise<void>;
+};
+
+const LAST_ORDERS_MS = 10_000;
+
+/** Serves one database over HTTP. Resolves once requests are answered. */
+export async function serve(configuration: ServerConfiguration): Promise<RunningServer> {
+  const { authDatabaseUrl, poolSize, host, port } = configuration;
+  const verify = await createTokenVerifier(configuration.tokens);
+  const pool = createPool(authDatabaseUrl, poolSize, (error) =>
+    logWarning('A database connection broke.', error),
+  );
+  const features = new FeatureWatch(authDatabaseUrl, pool, logWarning);
+  const preset = createPreset({
+    pool,
+    requireFeature: (feature) => features.require(feature),
+    log: logError,
+    graphiql: configuration.graphiql,
+  });
+  const graphql = postgraphile(preset);
+
+  const letGo = async () => {
+    await features.stop();
+    await graphql.release();
+    await pool.end();
+  };
+  try {
+    // The schema comes from the database: one that can't be reached must say so now, not at the first request.
+    await graphql.getSchema();
+    await features.start();
+
+    const app = createHttp({ pool, verify, features });
+    const server = createServer(app);
+    await graphql.createServ(grafserv).addTo(app, server, false);
+    app.use(answerError as ErrorRequestHandler);
+    await listen(server, host, port);
+
+    const address = server.address() as AddressInfo;
+    return {
+      url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+      async stop() {
+        await close(server);
+        await letGo();
+      },
+    };
+  } catch (error) {
+    await letGo().catch(() => {});
+    throw error;
+  }
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), LAST_ORDERS_MS);
+  await closed;
+  clearTimeout(timer);
+}
