@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { GraphQLFormattedError } from 'postgraphile/graphql';
-import { GraphQLError } from 'postgraphile/graphql';
+import {
+  GraphQLError,
+  type GraphQLFormattedError,
+  type GraphQLScalarTypeConfig,
+  print,
+} from 'postgraphile/graphql';
 import { CallerError, callerErrorFrom, NOT_FOUND_TEXT } from '../src/errors.ts';
 import 'postgraphile/grafserv';
 
@@ -80,11 +84,15 @@ function fieldAtFault(error: GraphQLError): string | undefined {
     /^Variable "\$\w+" got invalid value .*Field "(\w+)" (?:of required type|is not defined)/.exec(
       message,
     ) ??
-    /argument "(\w+)" of type/.exec(message) ??
-    /^Variable "\$(\w+)"/.exec(message);
+    /argument "(\w+)" of type/.exec(message);
   if (named !== null) return named[1];
   const [node] = error.nodes ?? [];
   if (node?.loc === undefined) return undefined;
+  const variable = /^Variable "\$(\w+)"/.exec(message)?.[1];
+  if (variable !== undefined) {
+    const use = new RegExp(`(\\w+)\\s*:\\s*\\$${variable}\\b`).exec(node.loc.source.body);
+    return use?.[1] ?? variable;
+  }
   return /(\w+)\s*:\s*\[?\s*$/.exec(node.loc.source.body.slice(0, node.loc.start))?.[1];
 }
 
@@ -97,6 +105,11 @@ export function createErrorsPlugin(maskError: (error: GraphQLError) => GraphQLEr
     name: 'BursarErrorsPlugin',
     description: 'Errors carry extensions.code, and nothing about the inside',
     version: '1.0.0',
+    schema: {
+      hooks: {
+        GraphQLScalarType: (config) => ({ ...config, ...locatedLiterals(config) }),
+      },
+    },
     grafserv: {
       middleware: {
         setPreset(next, options) {
@@ -136,7 +149,10 @@ export function createErrorsPlugin(maskError: (error: GraphQLError) => GraphQLEr
                 ? maskError(new GraphQLError(error.message)).toJSON()
                 : error,
             );
-            return answerWith(result.statusCode, coded, result.headers);
+            return answerWith(result.statusCode, coded, {
+              ...result.headers,
+              ...(result.statusCode === 405 ? { allow: 'POST' } : {}),
+            });
           }
           return result;
         },
@@ -144,6 +160,20 @@ export function createErrorsPlugin(maskError: (error: GraphQLError) => GraphQLEr
     },
   };
   return plugin;
+}
+
+/** A scalar that refuses a literal says which one and where; GraphQL.js adds that for variables alone. */
+function locatedLiterals({ parseLiteral }: Readonly<GraphQLScalarTypeConfig<unknown, unknown>>) {
+  if (parseLiteral === undefined) return {};
+  const located: typeof parseLiteral = (node, variables) => {
+    try {
+      return parseLiteral(node, variables);
+    } catch (error) {
+      if (!(error instanceof GraphQLError) || error.nodes !== undefined) throw error;
+      throw new GraphQLError(`${print(node).slice(0, 60)}: ${error.message}`, { nodes: node });
+    }
+  };
+  return { parseLiteral: located };
 }
 
 function answerWith(

@@ -102,7 +102,8 @@ function refusal(error: unknown): GraphQLError {
 // 1. Marks
 //------------------------------------------------------------------------------
 
-const FEATURES = Symbol('bursar.features');
+/** GraphQL.js keeps no symbols among extensions. */
+const FEATURES = 'bursarFeatures';
 
 type Marked = { [FEATURES]?: readonly string[] };
 

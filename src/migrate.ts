@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger, migrate as runMigrations } from 'graphile-migrate';
 import { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
@@ -8,6 +9,8 @@ export const PROJECT_FOLDER = join(import.meta.dirname, '..');
 export const MIGRATIONS_FOLDER = join(PROJECT_FOLDER, 'migrations');
 
 const OLDEST_POSTGRES = 15;
+/** graphile-migrate ends the whole process when its idle connections break before it has let go of them. */
+const RUNNER_KEEPS_POOL_MS = 250;
 
 /**
  * Brings a database to what this code needs: the roles that are missing, then the committed migrations,
@@ -15,20 +18,22 @@ const OLDEST_POSTGRES = 15;
  *
  * @param say Is told of what was done, a line at a time.
  */
-export async function migrate(urls: DatabaseUrls, say: (line: string) => void): Promise<void> {
-  await withOwner(urls.owner, async (client) => {
+export function migrate(urls: DatabaseUrls, say: (line: string) => void): Promise<void> {
+  return withOwner(urls.owner, async (client) => {
     await requireVersion(client);
+    // Two servers that start at once: the second waits, and then finds nothing to do.
+    await client.query("select pg_advisory_lock(hashtext('bursar migrate'))");
     await client.query(await readFile(join(MIGRATIONS_FOLDER, 'roles.sql'), 'utf8'));
     await createAuthenticator(client, urls.authenticator, say);
-  });
-  await runMigrations({
-    connectionString: urls.owner,
-    migrationsFolder: MIGRATIONS_FOLDER,
-    logger: new Logger(() => (_level, message) => say(message)),
-  });
-  await withOwner(urls.owner, async (client) => {
-    const { name } = loginOf(urls.authenticator);
-    await client.query('select app_private.register_authenticator($1)', [name]);
+    await runMigrations({
+      connectionString: urls.owner,
+      migrationsFolder: MIGRATIONS_FOLDER,
+      logger: new Logger(() => (_level, message) => say(message)),
+    });
+    await client.query('select app_private.register_authenticator($1)', [
+      loginOf(urls.authenticator).name,
+    ]);
+    await sleep(RUNNER_KEEPS_POOL_MS);
   });
 }
 

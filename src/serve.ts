@@ -1,6 +1,5 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { ErrorRequestHandler } from 'express';
 import { postgraphile } from 'postgraphile';
 import { grafserv } from 'postgraphile/grafserv/express/v4';
 import { createPreset } from '../plugins/preset.ts';
@@ -10,7 +9,7 @@ import { FeatureWatch } from './features.ts';
 import { createHttp } from './http.ts';
 import { createTokenVerifier } from './identity.ts';
 import { logError, logWarning } from './log.ts';
-import { answerError } from './rest/answers.ts';
+import { answerError, noSuchRoute } from './rest/answers.ts';
 
 export type RunningServer = {
   readonly url: string;
@@ -49,7 +48,7 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
     const app = createHttp({ pool, verify, features });
     const server = createServer(app);
     await graphql.createServ(grafserv).addTo(app, server, false);
-    app.use(answerError as ErrorRequestHandler);
+    app.use(noSuchRoute, answerError);
     await listen(server, host, port);
 
     const address = server.address() as AddressInfo;

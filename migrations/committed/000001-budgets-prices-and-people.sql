@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:2ca84d3351a8476d4aa006b3f93dfa412cc86a8f
+--! Hash: sha1:26796604ef4dbd3b22df32f46da2a0d5c86ef59b
 --! Message: budgets, prices and people
 
 -- A database that already has one of these schemas belongs to something else: stop, and touch nothing.
@@ -791,6 +791,17 @@ begin
       errcode = 'BU400',
       message = 'Every member of the organization belongs to the group Everyone without being added.',
       column = 'group_id';
+  end if;
+  -- The foreign key says the same, after the fact and without naming anybody.
+  if not exists (
+    select from app_public.organization_members m
+    where m.organization_id = new.organization_id and m.user_id = new.user_id
+  ) then
+    raise exception using
+      errcode = 'BU400',
+      message = format('The user %s is not a member of the group''s organization.', new.user_id),
+      column = 'user_id',
+      hint = 'Add them to organization_members first.';
   end if;
   return new;
 end

@@ -1,0 +1,48 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import type { TestProject } from 'vitest/node';
+import { startEmbeddedPostgres } from '../../src/embedded-postgres.ts';
+import { migrate } from '../../src/migrate.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** `postgres://…` without a database, of the superuser. */
+    superuser: string;
+    host: string;
+  }
+}
+
+/** One PostgreSQL for the whole run, with a migrated database from which each test file gets a copy. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'bursar-test-'));
+  const postgres = await startEmbeddedPostgres({
+    dataFolder: folder,
+    settings: {
+      fsync: 'off',
+      synchronous_commit: 'off',
+      full_page_writes: 'off',
+      max_connections: '300',
+    },
+  });
+  const client = new Client({ connectionString: postgres.superuserUrl('postgres') });
+  await client.connect();
+  await client.query("create role bursar_owner login createrole createdb password 'owner'");
+  await client.query('create database bursar_template owner bursar_owner');
+  await client.end();
+  const host = `${postgres.host}:${postgres.port}`;
+  await migrate(
+    {
+      owner: `postgres://bursar_owner:owner@${host}/bursar_template`,
+      authenticator: `postgres://bursar_authenticator:authenticator@${host}/bursar_template`,
+    },
+    () => {},
+  );
+  project.provide('superuser', postgres.superuserUrl(''));
+  project.provide('host', host);
+  return async () => {
+    await postgres.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,33 @@
+import { defineConfig } from 'vitest/config';
+import type { Reporter, TestModule } from 'vitest/node';
+
+/** The last line of a run, for whoever reads only that. */
+const totals: Reporter = {
+  onTestRunEnd(modules: readonly TestModule[]) {
+    const count = { passed: 0, failed: 0, skipped: 0 };
+    for (const module of modules) {
+      for (const test of module.children.allTests()) {
+        const { state } = test.result();
+        if (state !== 'pending') count[state] += 1;
+      }
+      // A file that can't be loaded has no tests to fail.
+      if (module.state() === 'failed' && module.errors().length > 0) count.failed += 1;
+    }
+    // After the summary of the default reporter.
+    process.once('exit', () => {
+      const skipped = count.skipped === 0 ? '' : `, ${count.skipped} skipped`;
+      process.stdout.write(`${count.passed} passed, ${count.failed} failed${skipped}\n`);
+    });
+  },
+};
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
+    reporters: ['default', totals],
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+    env: { GRAPHILE_ENV: 'production' },
+  },
+});
