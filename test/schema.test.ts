@@ -1,0 +1,128 @@
+import { Pool } from 'pg';
+import { makeSchema } from 'postgraphile';
+import { grafast } from 'postgraphile/grafast';
+import { lexicographicSortSchema, printSchema } from 'postgraphile/graphql';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createPreset } from '../plugins/preset.ts';
+import { ERROR_TABLE, STATUS_OF_CODE } from '../src/errors.ts';
+import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { createWorld, type World } from './support/world.ts';
+
+let database: TestDatabase;
+let pool: Pool;
+let world: World;
+/** What the pool's connections were asked to run. */
+const sql: string[] = [];
+let api: Awaited<ReturnType<typeof makeSchema>>;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await createWorld(database.owner);
+  pool = new Pool({ connectionString: database.urls.authenticator, max: 2 });
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    client.query = ((...args: unknown[]) => {
+      const [statement] = args as [string | { text: string }];
+      sql.push(typeof statement === 'string' ? statement : statement.text);
+      return query(...args);
+    }) as typeof client.query;
+  });
+  const preset = createPreset({
+    pool,
+    requireFeature: async () => ({ isOn: true, isInGracePeriod: false }),
+    log: () => {},
+    graphiql: false,
+  });
+  api = await makeSchema(preset);
+});
+
+afterAll(async () => {
+  await pool?.end();
+  await database?.drop();
+});
+
+// What changes here changes what clients are generated from, and how fast they are answered. When the
+// change is meant: `npm test -- -u`, and look at the difference.
+
+test('the GraphQL schema is the one that clients were generated from', async () => {
+  const printed = `${printSchema(lexicographicSortSchema(api.schema))}\n`;
+  await expect(printed).toMatchFileSnapshot('../schema.graphql');
+});
+
+const QUERIES: Record<string, (w: World) => string> = {
+  'budget of a group': (w) => `{
+    groupAiBudget(groupId: "${w.group}") { spendLimitMicros updatedAt }
+  }`,
+  'page of groups with budgets': () => `{
+    groups(first: 50, orderBy: NAME_ASC) {
+      nodes { id name groupAiBudget { spendLimitMicros } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }`,
+  'group with members': (w) => `{
+    group(id: "${w.group}") {
+      name members { nodes { organizationMember { user { username } roles { nodes { role } } } } }
+    }
+  }`,
+  'price of a model': () => `{
+    aiModelPrice(provider: "acme", model: "one") { inputPrice outputPrice }
+  }`,
+  'prices of a provider': () => `{
+    aiModelPrices(filter: { provider: { equalTo: "acme" } }, orderBy: MODEL_ASC, first: 20) {
+      nodes { model inputPrice } totalCount
+    }
+  }`,
+  'sum of budgets': () => '{ groupAiBudgets { aggregates { sum { spendLimitMicros } } } }',
+  'budget upsert': (w) => `mutation {
+    upsertGroupAiBudget(input: { groupId: "${w.group}", spendLimitMicros: "500000000" }) {
+      groupAiBudget { spendLimitMicros group { name } }
+    }
+  }`,
+  'budget deletion': (w) => `mutation {
+    deleteGroupAiBudget(input: { groupId: "${w.group}" }) { groupAiBudget { spendLimitMicros } }
+  }`,
+  'price upsert': () => `mutation {
+    upsertAiModelPrices(input: { seed: [{ provider: "acme", model: "two", input_price: 1 }] }) {
+      aiModelPrices { model }
+    }
+  }`,
+};
+
+test.each(Object.entries(QUERIES))('the SQL behind: %s', async (name, query) => {
+  sql.length = 0;
+  const result = await grafast({
+    ...api,
+    source: query(world),
+    requestContext: { expressv4: { req: { bursarUserId: world.people.owner } } } as never,
+  });
+  if (Symbol.asyncIterator in result) throw new Error('a plain answer was expected');
+  expect(result.errors).toBeUndefined();
+  await expect(`${sql.join('\n\n-- then\n\n')}\n`).toMatchFileSnapshot(
+    `./snapshots/${name.replaceAll(' ', '-')}.sql`,
+  );
+});
+
+test('docs/errors.md is the table that the code uses', async () => {
+  const rows = ERROR_TABLE.map(
+    ({ sqlstate, code, meaning }) =>
+      `| \`${sqlstate}\` | \`${code}\` | ${STATUS_OF_CODE[code]} | ${meaning} |`,
+  );
+  const page = `# Errors
+
+The same thing that goes wrong has the same code through every door. This page is written from
+\`src/errors.ts\`, which GraphQL and REST use; \`npm test -- -u\` writes it again.
+
+GraphQL says the code in \`extensions.code\`, REST in the status, psql in the SQLSTATE. An error about a value
+names where it stood: \`extensions.field\`, \`validations[].field\`, the column of the error report.
+
+| SQLSTATE | GraphQL | REST | meaning |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+| anything else | \`INTERNAL\` | 500 | What happened is in the log, under the id that the answer carries. |
+
+Two codes come from the server itself: \`UNAUTHENTICATED\` (401) for a token that is wrong or names no user, and
+\`FEATURE_NOT_ENABLED\` (403, with \`extensions.feature\`) for what belongs to a feature that is off.
+\`NOT_FOUND\` never tells absent from forbidden.
+`;
+  await expect(page).toMatchFileSnapshot('../docs/errors.md');
+});
