@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -17,6 +17,8 @@ declare module 'vitest' {
 /** One PostgreSQL for the whole run, with a migrated database from which each test file gets a copy. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'bursar-test-'));
+  // Under root PostgreSQL runs as another account, which must get to its files.
+  await chmod(folder, 0o711);
   const postgres = await startEmbeddedPostgres({
     dataFolder: folder,
     settings: {
