@@ -92,7 +92,8 @@ async function migrations(client: Client): Promise<Finding> {
   const known = new Map<string, string>();
   for (const file of files.sort()) {
     const text = await readFile(join(MIGRATIONS_FOLDER, 'committed', file), 'utf8');
-    known.set(file, /^--! Hash: (\S+)$/m.exec(text)?.[1] ?? '');
+    // The runner records the number alone.
+    known.set(`${file.slice(0, 6)}.sql`, /^--! Hash: (\S+)$/m.exec(text)?.[1] ?? '');
   }
   const table = await client.query(
     `select to_regclass('graphile_migrate.migrations') is not null as ok`,

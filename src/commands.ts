@@ -174,21 +174,21 @@ function introduce(url: string, demo: Demo, tokens: ReadonlyMap<string, string>)
   say(`
 Try it. What may Engineering spend? (mia, a member)
 
-  curl -s ${url}/graphql \\
+  curl -sw '\\n' ${url}/graphql \\
     -H 'Authorization: Bearer ${tokens.get('mia')}' \\
     -H 'Content-Type: application/json' \\
     -d '{"query": "{ group(id: \\"${demo.groupId}\\") { name groupAiBudget { spendLimitMicros } } }"}'
 
 Give it $750. (adam, the organization's admin)
 
-  curl -s -X PUT ${url}/api/v2/groups/${demo.groupId}/ai/budget \\
+  curl -sw '\\n' -X PUT ${url}/api/v2/groups/${demo.groupId}/ai/budget \\
     -H 'Authorization: Bearer ${tokens.get('adam')}' \\
     -H 'Content-Type: application/json' \\
     -d '{"spend_limit_micros": 750000000}'
 
 What does a model cost? (anybody who is signed in)
 
-  curl -s ${url}/graphql \\
+  curl -sw '\\n' ${url}/graphql \\
     -H 'Authorization: Bearer ${tokens.get('sam')}' \\
     -H 'Content-Type: application/json' \\
     -d '{"query": "{ aiModelPrice(provider: \\"anthropic\\", model: \\"claude-sonnet-4-5\\") { inputPrice outputPrice } }"}'

@@ -11,10 +11,9 @@ const FEATURE = 'ai_bridge';
 const METHODS = 'GET, HEAD, PUT, DELETE';
 
 /** PostgreSQL writes the body, so that no number passes through a double. */
-const BODY = `json_build_object(
-  'group_id', group_id, 'spend_limit_micros', spend_limit_micros,
-  'created_at', created_at, 'updated_at', updated_at
-)::text as body`;
+const bodyOf = (budget: string) => `
+  select to_json(b)::text as body
+  from (select group_id, spend_limit_micros, created_at, updated_at from ${budget}) as b`;
 
 /**
  * The budget of a group: `/groups/{group}/ai/budget`. Who may do what is decided by row-level security and
@@ -42,20 +41,17 @@ export function budgetRoutes(
     switch (request.method) {
       case 'GET':
       case 'HEAD': {
-        const body = await one(userId, `select ${BODY} from app_public.group_ai_budget($1)`, [
-          group,
-        ]);
+        const body = await one(userId, bodyOf('app_public.group_ai_budget($1)'), [group]);
         if (body === undefined) throw new CallerError('NOT_FOUND', 'This group has no budget.');
         return sendJson(response, 200, body);
       }
       case 'PUT': {
         await readBody(request, response);
         const limit = wholeNumber(parseObject(textOf(request.body)), 'spend_limit_micros');
-        const body = await one(
-          userId,
-          `select ${BODY} from app_public.upsert_group_ai_budget($1, $2)`,
-          [group, limit],
-        );
+        const body = await one(userId, bodyOf('app_public.upsert_group_ai_budget($1, $2)'), [
+          group,
+          limit,
+        ]);
         return sendJson(response, 200, body ?? '');
       }
       case 'DELETE':
