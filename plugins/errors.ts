@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isSafeError } from 'postgraphile/grafast';
 import {
   GraphQLError,
   type GraphQLFormattedError,
@@ -33,7 +34,7 @@ type Described = Pick<GraphQLFormattedError, 'message'> & { extensions: Record<s
 
 function describe(error: GraphQLError, log: ErrorLog): Described {
   const cause = error.originalError ?? undefined;
-  const known = callerErrorFrom(cause) ?? wroteNothing(cause);
+  const known = callerErrorFrom(cause) ?? generatedRefusal(cause);
   if (known !== undefined) {
     return {
       message: known.message,
@@ -62,11 +63,28 @@ function describe(error: GraphQLError, log: ErrorLog): Described {
   };
 }
 
-/** The generated updates and deletes say so when row-level security, or absence, left them no row. */
-function wroteNothing(cause: Error | undefined): CallerError | undefined {
-  return cause?.message.startsWith('No values were ')
-    ? new CallerError('NOT_FOUND', NOT_FOUND_TEXT)
-    : undefined;
+/** What the generated parts say in words alone about a caller's mistake. */
+const GENERATED_REFUSALS: readonly [RegExp, CallerError][] = [
+  [/^No values were /, new CallerError('NOT_FOUND', NOT_FOUND_TEXT)],
+  [
+    /^Attempted to update a record, but no new values/,
+    new CallerError('VALIDATION_FAILED', 'The patch {} changes nothing.', { field: 'patch' }),
+  ],
+  [
+    /^Empty objects are forbidden/,
+    new CallerError('VALIDATION_FAILED', 'The filter {} says nothing.', { field: 'filter' }),
+  ],
+  [
+    /\bcursor\b/i,
+    new CallerError('VALIDATION_FAILED', 'The cursor is none of this list.', { field: 'after' }),
+  ],
+];
+
+function generatedRefusal(cause: Error | undefined): CallerError | undefined {
+  if (cause === undefined) return undefined;
+  const found = GENERATED_REFUSALS.find(([pattern]) => pattern.test(cause.message));
+  if (found !== undefined) return found[1];
+  return isSafeError(cause) ? new CallerError('VALIDATION_FAILED', cause.message) : undefined;
 }
 
 /** `spend_limit_micros` is `spendLimitMicros` here; a path into JSON stays as it is. */
@@ -75,25 +93,35 @@ function inGraphQLCase(field: string): string {
   return field.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 }
 
-/** Where the bad value stood: GraphQL.js says it in the text for variables, and by position for literals. */
+/**
+ * Where the bad value stood: GraphQL.js says it in the text for variables, and by position for literals.
+ * The text is the caller's, as long as they like: no pattern here may look at it twice.
+ */
 function fieldAtFault(error: GraphQLError): string | undefined {
-  const { message } = error;
+  const message = error.message.slice(0, 2_000);
   const named =
-    /^Variable "\$.*? at "[^"]*?(\w+)"[;,]/.exec(message) ??
+    /^Variable "\$\w+" got invalid value .{0,1500}? at "(?:[\w.[\]]*\.)?(\w+)(?:\[\d+\])*"[;,]/s.exec(
+      message,
+    ) ??
     /^Field "(?:\w+\.)?(\w+)" (?:of required type|is not defined by type)/.exec(message) ??
-    /^Variable "\$\w+" got invalid value .*Field "(\w+)" (?:of required type|is not defined)/.exec(
+    /^Variable "\$\w+" got invalid value .{0,1500}?Field "(\w+)" (?:of required type|is not defined)/s.exec(
       message,
     ) ??
     /argument "(\w+)" of type/.exec(message);
   if (named !== null) return named[1];
   const [node] = error.nodes ?? [];
   if (node?.loc === undefined) return undefined;
+  const { body } = node.loc.source;
   const variable = /^Variable "\$(\w+)"/.exec(message)?.[1];
-  if (variable !== undefined) {
-    const use = new RegExp(`(\\w+)\\s*:\\s*\\$${variable}\\b`).exec(node.loc.source.body);
-    return use?.[1] ?? variable;
-  }
-  return /(\w+)\s*:\s*\[?\s*$/.exec(node.loc.source.body.slice(0, node.loc.start))?.[1];
+  if (variable === undefined) return nameBefore(body, node.loc.start);
+  const use = body.search(new RegExp(`:\\s{0,20}\\$${variable}\\b`));
+  return (use === -1 ? undefined : nameBefore(body, use + 1)) ?? variable;
+}
+
+/** Of `… name: `, with the position of what follows, the name. */
+function nameBefore(body: string, position: number): string | undefined {
+  const before = body.slice(Math.max(0, position - 200), position);
+  return /(?<!\w)(\w{1,100})\s{0,20}:\s{0,20}\[?\s{0,20}$/.exec(before)?.[1];
 }
 
 /**

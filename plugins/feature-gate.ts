@@ -1,90 +1,100 @@
+import { makeSchema } from 'postgraphile';
 import type { GrafastExecutionArgs } from 'postgraphile/grafast';
+import { gather } from 'postgraphile/graphile-build';
 import {
   type DocumentNode,
   type FragmentDefinitionNode,
   GraphQLError,
-  type GraphQLInputType,
-  type GraphQLNamedType,
   type GraphQLSchema,
-  getNamedType,
-  getNullableType,
-  isAbstractType,
-  isEnumType,
-  isInputObjectType,
-  isListType,
+  getVariableValues,
   Kind,
   type OperationDefinitionNode,
-  TypeInfo,
-  typeFromAST,
-  type ValueNode,
+  type StringValueNode,
+  validate,
   visit,
-  visitWithTypeInfo,
 } from 'postgraphile/graphql';
+import 'postgraphile/grafserv/express/v4';
 import { CallerError } from '../src/errors.ts';
 import { type FeatureState, graceWarning } from '../src/features.ts';
-import 'postgraphile/grafserv/express/v4';
 
 /**
  * The feature gate: a table or function whose comment says `@feature NAME` is out of reach while that
  * feature is off, on whatever way an operation takes to it.
  *
- * 1. While the schema is built, everything that comes from a tagged thing is marked: types, fields,
- *    arguments' fields, enum values.
- * 2. Before an operation runs, the whole of it is walked with its types, fragments and variables included,
- *    and whatever is marked must be on. What the operation then makes of @skip and @include plays no part.
+ * For each feature a second schema is generated, as if what is tagged with it were not in the database. An
+ * operation that the second schema would not accept touches the feature. So there is no list of ways that
+ * could miss one: filters, orders, aggregates, edges of payloads and whatever a plugin will add are all
+ * absent there, because what they would be made of is.
  */
-export function createFeatureGatePlugin(
+export type FeatureGate = {
+  readonly plugin: GraphileConfig.Plugin;
+  /** Generates the schemas to compare with. Until then no operation passes. */
+  prepare(preset: GraphileConfig.Preset): Promise<void>;
+};
+
+export function createFeatureGate(
   requireFeature: (feature: string) => Promise<FeatureState>,
-): GraphileConfig.Plugin {
-  const gate = async (args: GrafastExecutionArgs) => {
+): FeatureGate {
+  let known: readonly KnownFeature[] | undefined;
+  let nodeIdHandlers: Readonly<Record<string, NodeIdHandler>> = {};
+
+  const check = async (args: GrafastExecutionArgs) => {
+    if (known === undefined) throw new Error('The feature gate is not prepared.');
     const inGrace: string[] = [];
-    for (const feature of featuresOfOperation(args)) {
-      const state = await requireFeature(feature);
-      if (state.isInGracePeriod) inGrace.push(feature);
+    for (const feature of known) {
+      if (!feature.isTouchedBy(args)) continue;
+      const state = await requireFeature(feature.name);
+      if (state.isInGracePeriod) inGrace.push(feature.name);
     }
-    const response = args.requestContext?.expressv4?.res;
-    if (inGrace.length > 0) response?.setHeader('Warning', graceWarning(inGrace));
+    if (inGrace.length === 0) return;
+    args.requestContext?.expressv4?.res.setHeader('Warning', graceWarning(inGrace));
+  };
+  const guarded = async <T>(next: () => T | PromiseLike<T>, args: GrafastExecutionArgs) => {
+    try {
+      await check(args);
+    } catch (error) {
+      return { errors: [refusal(error)] };
+    }
+    return await next();
   };
 
-  return {
+  const gatePlugin: GraphileConfig.Plugin = {
     name: 'BursarFeatureGatePlugin',
     description: 'Refuses operations that touch a feature which is off',
     version: '1.0.0',
     schema: {
       hooks: {
-        GraphQLObjectType: (config, _build, { scope }) => marked(config, scope),
-        GraphQLObjectType_fields_field: (config, _build, { scope }) => marked(config, scope),
-        GraphQLInterfaceType: (config, _build, { scope }) => marked(config, scope),
-        GraphQLUnionType: (config, _build, { scope }) => marked(config, scope),
-        GraphQLInputObjectType: (config, _build, { scope }) => marked(config, scope),
-        GraphQLInputObjectType_fields_field: (config, _build, { scope }) => marked(config, scope),
-        GraphQLEnumType: (config, _build, { scope }) => marked(config, scope),
-        GraphQLEnumType_values_value: (config, _build, { scope }) => marked(config, scope),
         finalize(schema, build) {
-          rememberNodeIds(schema, build);
+          nodeIdHandlers = build.getNodeIdHandlerByTypeName?.() ?? {};
           return schema;
         },
       },
     },
     grafast: {
       middleware: {
-        async execute(next, { args }) {
-          try {
-            await gate(args);
-          } catch (error) {
-            return { errors: [refusal(error)] };
-          }
-          return next();
-        },
-        async subscribe(next, { args }) {
-          try {
-            await gate(args);
-          } catch (error) {
-            return { errors: [refusal(error)] };
-          }
-          return next();
-        },
+        execute: (next, { args }) => guarded(next, args),
+        subscribe: (next, { args }) => guarded(next, args),
       },
+    },
+  };
+  return {
+    plugin: gatePlugin,
+    async prepare(preset) {
+      const { pgRegistry } = await gather(preset);
+      const names = featuresOf(Object.values(pgRegistry?.pgResources ?? {}));
+      known = await Promise.all(
+        names.map(async (name) => {
+          // The gate's own plugin stays out: it would take these schemas' handlers for the real ones.
+          const { schema } = await makeSchema({
+            ...preset,
+            plugins: [
+              ...(preset.plugins ?? []).filter((plugin) => plugin !== gatePlugin),
+              withoutFeature(name),
+            ],
+          });
+          return new KnownFeature(name, schema, () => nodeIdHandlers);
+        }),
+      );
     },
   };
 }
@@ -99,81 +109,131 @@ function refusal(error: unknown): GraphQLError {
 }
 
 //------------------------------------------------------------------------------
-// 1. Marks
+// The schema without a feature
 //------------------------------------------------------------------------------
 
-/** GraphQL.js keeps no symbols among extensions. */
-const FEATURES = 'bursarFeatures';
+/** A bare `@feature` names no feature: none of that name is ever on. */
+function featuresOfThing(thing: object): string[] {
+  const { extensions } = thing as {
+    extensions?: { tags?: { feature?: string | true | (string | true)[] } };
+  };
+  const tag = extensions?.tags?.feature;
+  return tag === undefined ? [] : [tag].flat().map(String);
+}
 
-type Marked = { [FEATURES]?: readonly string[] };
+function featuresOf(resources: readonly { codec: object }[]): readonly string[] {
+  return [...new Set(resources.flatMap((r) => [r, r.codec]).flatMap(featuresOfThing))];
+}
 
-/** Puts the features of whatever the scope names (a table, a function, a column, a relation) on a part of the schema. */
-function marked<T extends { extensions?: unknown }>(config: T, scope: object): T {
-  const features = new Set<string>();
-  for (const about of Object.values(scope)) collectTags(about, features);
-  if (features.size === 0) return config;
+type Relations = Record<string, { localCodec: object; remoteResourceOptions: { codec: object } }>;
+
+/** Takes tables and functions of a feature, and every relation to or from them, out of what is generated. */
+function withoutFeature(feature: string): GraphileConfig.Plugin {
   return {
-    ...config,
-    extensions: { ...(config.extensions as object | undefined), [FEATURES]: [...features] },
+    name: `BursarWithout_${feature}_Plugin`,
+    description: 'The schema as it would be without one feature',
+    version: '1.0.0',
+    gather: {
+      hooks: {
+        pgRegistry_PgRegistryBuilder_finalize(_info, { registryBuilder }) {
+          const { pgResources, pgRelations } = registryBuilder.getRegistryConfig();
+          const isTagged = (thing: object) => featuresOfThing(thing).includes(feature);
+          for (const [name, resource] of Object.entries(pgResources)) {
+            if (isTagged(resource) || isTagged(resource.codec)) delete pgResources[name];
+          }
+          for (const relations of Object.values(pgRelations)) {
+            for (const [name, relation] of Object.entries(relations as Relations)) {
+              const { localCodec, remoteResourceOptions: remote } = relation;
+              if (isTagged(localCodec) || isTagged(remote) || isTagged(remote.codec)) {
+                delete (relations as Relations)[name];
+              }
+            }
+          }
+        },
+      },
+    },
   };
 }
 
-type TaggedThing = {
-  extensions?: { tags?: { feature?: string | readonly string[] | true } };
-  codec?: unknown;
-  relation?: unknown;
-  remoteResource?: unknown;
-  arrayOfCodec?: unknown;
+//------------------------------------------------------------------------------
+// Whether an operation touches a feature
+//------------------------------------------------------------------------------
+
+type NodeIdHandler = {
+  codec: { decode(nodeId: string): unknown };
+  match(decoded: unknown): boolean;
 };
 
-function collectTags(about: unknown, features: Set<string>): void {
-  if (about === null || (typeof about !== 'object' && typeof about !== 'function')) return;
-  const thing = about as TaggedThing;
-  const tag = thing.extensions?.tags?.feature;
-  // A bare `@feature` names no feature: no feature of that name is ever on.
-  for (const name of tag === undefined ? [] : [tag].flat()) features.add(String(name));
-  for (const inner of [thing.codec, thing.relation, thing.remoteResource, thing.arrayOfCodec]) {
-    if (inner !== undefined && inner !== about) collectTags(inner, features);
-  }
-}
+class KnownFeature {
+  readonly name: string;
+  readonly #without: GraphQLSchema;
+  readonly #handlers: () => Readonly<Record<string, NodeIdHandler>>;
+  /** What can be said of a document whatever its variables: by operation name. */
+  readonly #documents = new WeakMap<DocumentNode, Map<string, boolean>>();
 
-function featuresOf(part: { extensions?: unknown } | null | undefined): readonly string[] {
-  return (part?.extensions as Marked | undefined)?.[FEATURES] ?? [];
-}
-
-//------------------------------------------------------------------------------
-// 2. The walk
-//------------------------------------------------------------------------------
-
-/** What an operation needs whatever its variables say: worked out once a document. */
-const knownDocuments = new WeakMap<DocumentNode, Map<string, readonly string[]>>();
-
-function featuresOfOperation(args: GrafastExecutionArgs): ReadonlySet<string> {
-  const { schema, document, variableValues } = args;
-  const operation = operationOf(document, args.operationName);
-  if (operation === undefined) return new Set();
-
-  let byOperation = knownDocuments.get(document);
-  if (byOperation === undefined) {
-    byOperation = new Map();
-    knownDocuments.set(document, byOperation);
+  constructor(
+    name: string,
+    without: GraphQLSchema,
+    handlers: () => Readonly<Record<string, NodeIdHandler>>,
+  ) {
+    this.name = name;
+    this.#without = without;
+    this.#handlers = handlers;
   }
-  const key = operation.name?.value ?? '';
-  let features = byOperation.get(key);
-  if (features === undefined) {
-    features = [...featuresOfDocument(schema, document, operation)];
-    byOperation.set(key, features);
+
+  isTouchedBy({ schema, document, operationName, variableValues }: GrafastExecutionArgs): boolean {
+    const operation = operationOf(document, operationName);
+    // What can't be run is left to whoever says so.
+    if (operation === undefined) return false;
+    return (
+      this.#isTouchedByDocument(document, operation) ||
+      this.#isTouchedByVariables(schema, operation, variableValues ?? {})
+    );
   }
-  const all = new Set(features);
-  for (const definition of operation.variableDefinitions ?? []) {
-    const type = typeFromAST(schema, definition.type) as GraphQLInputType | undefined;
-    const value = variableValues?.[definition.variable.name.value];
-    if (type !== undefined) collectFromValue(type, value, all);
+
+  #isTouchedByDocument(document: DocumentNode, operation: OperationDefinitionNode): boolean {
+    let answers = this.#documents.get(document);
+    if (answers === undefined) {
+      answers = new Map();
+      this.#documents.set(document, answers);
+    }
+    const key = operation.name?.value ?? '';
+    let answer = answers.get(key);
+    if (answer === undefined) {
+      const definitions = reachedDefinitions(document, operation);
+      answer =
+        validate(this.#without, { kind: Kind.DOCUMENT, definitions }).length > 0 ||
+        stringsIn(definitions).some((text) => this.#isNodeId(text));
+      answers.set(key, answer);
+    }
+    return answer;
   }
-  for (const feature of featuresOfNodeIds(schema, document, operation, variableValues ?? {})) {
-    all.add(feature);
+
+  #isTouchedByVariables(
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    variables: Readonly<Record<string, unknown>>,
+  ): boolean {
+    const definitions = operation.variableDefinitions ?? [];
+    if (definitions.length === 0) return false;
+    const isRefused = (by: GraphQLSchema) =>
+      getVariableValues(by, definitions, variables, { maxErrors: 1 }).errors !== undefined;
+    // What both schemas refuse is a mistake that has nothing to do with the feature.
+    if (isRefused(this.#without) && !isRefused(schema)) return true;
+    return stringsWithin(variables).some((text) => this.#isNodeId(text));
   }
-  return all;
+
+  /** `node(nodeId)` says nothing about the type that it will find: the id does. */
+  #isNodeId(text: string): boolean {
+    return Object.entries(this.#handlers()).some(([typeName, handler]) => {
+      if (this.#without.getType(typeName) !== undefined) return false;
+      try {
+        return handler.match(handler.codec.decode(text));
+      } catch {
+        return false;
+      }
+    });
+  }
 }
 
 function operationOf(
@@ -181,8 +241,9 @@ function operationOf(
   name: string | null | undefined,
 ): OperationDefinitionNode | undefined {
   const operations = document.definitions.filter((d) => d.kind === Kind.OPERATION_DEFINITION);
-  if (name === null || name === undefined)
+  if (name === null || name === undefined) {
     return operations.length === 1 ? operations[0] : undefined;
+  }
   return operations.find((operation) => operation.name?.value === name);
 }
 
@@ -208,146 +269,22 @@ function reachedDefinitions(
   return [...reached];
 }
 
-function featuresOfDocument(
-  schema: GraphQLSchema,
-  document: DocumentNode,
-  operation: OperationDefinitionNode,
-): Set<string> {
-  const features = new Set<string>();
-  const need = (part: { extensions?: unknown } | null | undefined) => {
-    for (const feature of featuresOf(part)) features.add(feature);
-  };
-  for (const definition of reachedDefinitions(document, operation)) {
-    const info = new TypeInfo(schema);
-    visit(
-      definition,
-      visitWithTypeInfo(info, {
-        enter(node) {
-          switch (node.kind) {
-            case Kind.FIELD: {
-              need(info.getParentType());
-              need(info.getFieldDef());
-              need(namedType(info.getType()));
-              break;
-            }
-            case Kind.FRAGMENT_DEFINITION:
-            case Kind.INLINE_FRAGMENT:
-              need(namedType(info.getType()));
-              break;
-            case Kind.ARGUMENT:
-              need(info.getArgument());
-              need(namedType(info.getInputType()));
-              break;
-            case Kind.VARIABLE_DEFINITION:
-              need(namedType(info.getInputType()));
-              break;
-            case Kind.OBJECT_FIELD: {
-              const parent = getNullableType(info.getParentInputType());
-              need(isInputObjectType(parent) ? parent.getFields()[node.name.value] : undefined);
-              need(namedType(info.getInputType()));
-              break;
-            }
-            case Kind.ENUM:
-              need(info.getEnumValue());
-              break;
-          }
-        },
-      }),
-    );
+function stringsIn(definitions: readonly (OperationDefinitionNode | FragmentDefinitionNode)[]) {
+  const strings: string[] = [];
+  for (const definition of definitions) {
+    visit(definition, { StringValue: (node: StringValueNode) => void strings.push(node.value) });
   }
-  return features;
+  return strings;
 }
 
-function namedType(type: Parameters<typeof getNamedType>[0]): GraphQLNamedType | undefined {
-  return getNamedType(type) ?? undefined;
-}
-
-function collectFromValue(type: GraphQLInputType, value: unknown, features: Set<string>): void {
-  if (value === null || value === undefined) return;
-  const inner = getNullableType(type);
-  if (isListType(inner)) {
-    for (const item of Array.isArray(value) ? value : [value]) {
-      collectFromValue(inner.ofType, item, features);
-    }
-    return;
+/** Every text in a JSON value, without recursion: callers choose how deep it is. */
+function stringsWithin(value: unknown): string[] {
+  const strings: string[] = [];
+  const open: unknown[] = [value];
+  while (open.length > 0) {
+    const inner = open.pop();
+    if (typeof inner === 'string') strings.push(inner);
+    else if (typeof inner === 'object' && inner !== null) open.push(...Object.values(inner));
   }
-  for (const feature of featuresOf(inner)) features.add(feature);
-  if (isEnumType(inner)) {
-    for (const feature of featuresOf(inner.getValue(String(value)))) features.add(feature);
-  } else if (isInputObjectType(inner) && typeof value === 'object') {
-    const fields = inner.getFields();
-    for (const [name, fieldValue] of Object.entries(value)) {
-      const field = fields[name];
-      if (field === undefined) continue;
-      for (const feature of featuresOf(field)) features.add(feature);
-      collectFromValue(field.type, fieldValue, features);
-    }
-  }
-}
-
-//------------------------------------------------------------------------------
-// `node(nodeId)` says nothing about the type that it will find: its id does.
-//------------------------------------------------------------------------------
-
-type NodeIdReader = { features: readonly string[]; matches: (nodeId: string) => boolean };
-
-const nodeIdReaders = new WeakMap<GraphQLSchema, readonly NodeIdReader[]>();
-
-function rememberNodeIds(schema: GraphQLSchema, build: GraphileBuild.Build): void {
-  const readers: NodeIdReader[] = [];
-  for (const [typeName, handler] of Object.entries(build.getNodeIdHandlerByTypeName?.() ?? {})) {
-    const features = featuresOf(schema.getType(typeName));
-    if (features.length === 0) continue;
-    readers.push({
-      features,
-      matches(nodeId) {
-        try {
-          return handler.match(handler.codec.decode(nodeId));
-        } catch {
-          return false;
-        }
-      },
-    });
-  }
-  nodeIdReaders.set(schema, readers);
-}
-
-function featuresOfNodeIds(
-  schema: GraphQLSchema,
-  document: DocumentNode,
-  operation: OperationDefinitionNode,
-  variables: Readonly<Record<string, unknown>>,
-): Set<string> {
-  const features = new Set<string>();
-  const readers = nodeIdReaders.get(schema) ?? [];
-  const collect = (value: unknown) => {
-    if (typeof value !== 'string') return;
-    for (const reader of readers) {
-      if (reader.matches(value)) for (const feature of reader.features) features.add(feature);
-    }
-  };
-  const defaults = new Map(
-    operation.variableDefinitions?.map((d) => [d.variable.name.value, d.defaultValue]),
-  );
-  const textOfNode = (node: ValueNode): unknown => {
-    if (node.kind === Kind.STRING) return node.value;
-    if (node.kind !== Kind.VARIABLE) return undefined;
-    const standard = defaults.get(node.name.value);
-    return (
-      variables[node.name.value] ?? (standard?.kind === Kind.STRING ? standard.value : undefined)
-    );
-  };
-  for (const definition of reachedDefinitions(document, operation)) {
-    const info = new TypeInfo(schema);
-    visit(
-      definition,
-      visitWithTypeInfo(info, {
-        Field(node) {
-          if (!isAbstractType(namedType(info.getType()))) return;
-          for (const argument of node.arguments ?? []) collect(textOfNode(argument.value));
-        },
-      }),
-    );
-  }
-  return features;
+  return strings;
 }

@@ -6,17 +6,16 @@ import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import 'postgraphile/grafserv/express/v4';
 import { settingsOf } from '../src/database.ts';
-import type { FeatureState } from '../src/features.ts';
 import { createErrorsPlugin, createMaskError, type ErrorLog } from './errors.ts';
 import { ExactNumbersPlugin } from './exact-numbers.ts';
-import { createFeatureGatePlugin } from './feature-gate.ts';
 import { NamesPlugin } from './names.ts';
+import { RefusedUpdatesPlugin } from './refused-updates.ts';
 import { SignedInMutationsPlugin } from './signed-in-mutations.ts';
 
 /** How PostGraphile makes the GraphQL API out of the schema app_public. */
 export function createPreset(options: {
   pool: Pool;
-  requireFeature: (feature: string) => Promise<FeatureState>;
+  gate: GraphileConfig.Plugin;
   log: ErrorLog;
   graphiql: boolean;
 }): GraphileConfig.Preset {
@@ -31,8 +30,9 @@ export function createPreset(options: {
     plugins: [
       NamesPlugin,
       ExactNumbersPlugin,
+      RefusedUpdatesPlugin,
       SignedInMutationsPlugin,
-      createFeatureGatePlugin(options.requireFeature),
+      options.gate,
       createErrorsPlugin(maskError),
     ],
     pgServices: [makePgService({ pool: options.pool, schemas: ['app_public'], pubsub: false })],

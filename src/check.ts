@@ -69,6 +69,13 @@ async function roles(client: Client, authenticator: string): Promise<Finding> {
          ) as flags (is_set, flag, mend)
        where is_set
        union all
+       -- From PostgreSQL 16 on each membership says for itself whether it inherits.
+       select format('%s inherits the rights of bursar_user: grant bursar_user to %I with inherit false', $1, $1)
+       from pg_auth_members m
+         join pg_roles u on u.oid = m.roleid and u.rolname = 'bursar_user'
+         join pg_roles r on r.oid = m.member and r.rolname = $1
+       where to_jsonb(m) ->> 'inherit_option' = 'true'
+       union all
        select format('the role %s is no member of bursar_user: grant bursar_user to %I', rolname, rolname)
        from pg_roles
        where rolname = $1 and not exists (
@@ -124,7 +131,11 @@ async function trust(client: Client, authenticator: string): Promise<Finding> {
     missing: await lines(
       client,
       `select 'it is not registered in this database: run bursar migrate' as line
-       where not exists (select from app_private.authenticators where role_name = $1)`,
+       where not exists (select from app_private.authenticators where role_name = $1)
+       union all
+       select format('%s may so too: delete it from app_private.authenticators unless another server uses it', role_name)
+       from app_private.authenticators
+       where role_name <> $1`,
       [authenticator],
     ),
   };
@@ -132,7 +143,7 @@ async function trust(client: Client, authenticator: string): Promise<Finding> {
 
 async function grants(client: Client, authenticator: string): Promise<Finding> {
   return {
-    what: 'grants: what the API needs, and nothing to everybody',
+    what: 'grants: what the API needs, and nothing to anybody else',
     missing: await lines(
       client,
       `select format('bursar_user may not use the schema %s', nspname) as line
@@ -154,6 +165,18 @@ async function grants(client: Client, authenticator: string): Promise<Finding> {
        where pronamespace = to_regnamespace('app_public')
          and not has_function_privilege('bursar_user', oid, 'execute')
        union all
+       select format('the function %s is missing', f)
+       from unnest(array[
+         'app_public.group_ai_budget(uuid)', 'app_public.upsert_group_ai_budget(uuid, bigint)',
+         'app_public.delete_group_ai_budget(uuid)', 'app_public.ai_model_price(text, text)',
+         'app_public.upsert_ai_model_prices(jsonb)',
+         'app_public.set_feature(text, app_public.feature_entitlement, boolean)'
+       ]) as f
+       where to_regprocedure(f) is null
+       union all
+       select format('%s may not use the schema app_hidden: run bursar migrate', $1::text)
+       where not has_schema_privilege($1, 'app_hidden', 'usage')
+       union all
        select format('%s may not execute %s: run bursar migrate', $1::text, f::regprocedure)
        from unnest(array['app_hidden.user_exists(uuid)', 'app_hidden.feature_states()']) as f
        where not has_function_privilege($1, f, 'execute')
@@ -166,7 +189,17 @@ async function grants(client: Client, authenticator: string): Promise<Finding> {
        select format('everybody has rights on %s: revoke them from public', c.oid::regclass)
        from pg_class c, aclexplode(c.relacl) a
        where c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
-         and a.grantee = 0`,
+         and a.grantee = 0
+       union all
+       select format('everybody has rights on columns of %s: revoke them from public', c.oid::regclass)
+       from pg_class c join pg_attribute t on t.attrelid = c.oid, aclexplode(t.attacl) a
+       where c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
+         and a.grantee = 0
+       union all
+       select format('%s has rights on %s of its own: revoke them, bursar_user has what it needs', r.rolname, c.oid::regclass)
+       from pg_class c, aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee
+       where c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
+         and a.grantee not in (c.relowner, 'bursar_user'::regrole)`,
       [authenticator],
     ),
   };
@@ -182,10 +215,20 @@ async function rowSecurity(client: Client): Promise<Finding> {
        where relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
          and relkind in ('r', 'p') and not relrowsecurity
        union all
-       select format('%s has no policy for select', oid::regclass)
+       select format('%s has no policy for %s, which is granted', c.oid::regclass, command)
        from pg_class c
+         cross join (values ('select', 'r'), ('insert', 'a'), ('update', 'w'), ('delete', 'd')) as commands (command, code)
        where relnamespace = to_regnamespace('app_public') and relkind in ('r', 'p')
-         and not exists (select from pg_policy p where p.polrelid = c.oid and p.polcmd in ('r', '*'))`,
+         and (
+           has_table_privilege('bursar_user', c.oid, command)
+           or (command <> 'delete' and has_any_column_privilege('bursar_user', c.oid, command))
+         )
+         and not exists (select from pg_policy p where p.polrelid = c.oid and p.polcmd in (code::"char", '*'))
+       union all
+       select format('the policy %s on %s is for others than bursar_user', polname, polrelid::regclass)
+       from pg_policy p join pg_class c on c.oid = p.polrelid
+       where c.relnamespace = to_regnamespace('app_public')
+         and polroles <> array['bursar_user'::regrole::oid]`,
     ),
   };
 }

@@ -16,7 +16,7 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 
 /** Whether the environment names a database; the embedded one serves otherwise. */
 function hasDatabase(): boolean {
-  return process.env.DATABASE_URL !== undefined || process.env.AUTH_DATABASE_URL !== undefined;
+  return Boolean(process.env.DATABASE_URL?.trim() || process.env.AUTH_DATABASE_URL?.trim());
 }
 
 /** `npm start`: everything, on a database of its own unless one is named. */
@@ -97,7 +97,8 @@ export async function tokenCommand(options: { user: string; ttl: string }): Prom
     const by = readSigningSecret(environment);
     const id = await withOwner(urls.owner, async (client) => {
       const { rows } = await client.query<{ id: string }>(
-        'select id from app_public.users where id::text = lower($1) or username = $1',
+        `select id from app_public.users where id::text = lower($1) or username = $1
+         order by id::text = lower($1) desc`,
         [options.user],
       );
       return rows[0]?.id;

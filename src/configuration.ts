@@ -107,7 +107,7 @@ export function readServerConfiguration(
 ): ServerConfiguration {
   const reader = new Reader(environment);
   const authDatabaseUrl = reader.databaseUrl('AUTH_DATABASE_URL');
-  if (environment.AUTH_DATABASE_URL === undefined) {
+  if (reader.text('AUTH_DATABASE_URL') === undefined) {
     reader.wrong('AUTH_DATABASE_URL is missing: the URL of the server’s own login role.');
   }
   return reader.finish({
@@ -153,7 +153,7 @@ export function readDatabaseUrls(environment: Environment): DatabaseUrls {
   const owner = reader.databaseUrl('DATABASE_URL');
   const authenticator = reader.databaseUrl('AUTH_DATABASE_URL');
   for (const name of ['DATABASE_URL', 'AUTH_DATABASE_URL']) {
-    if (environment[name] === undefined) reader.wrong(`${name} is missing.`);
+    if (reader.text(name) === undefined) reader.wrong(`${name} is missing.`);
   }
   return reader.finish({ owner: owner ?? '', authenticator: authenticator ?? '' });
 }

@@ -12,6 +12,7 @@ export function settingsOf(userId: string | null): Record<string, string> {
     'bursar.user_id': userId ?? '',
     TimeZone: 'UTC',
     statement_timeout: '10s',
+    lock_timeout: '5s',
     idle_in_transaction_session_timeout: '15s',
   };
 }

@@ -32,6 +32,8 @@ type Wording =
   | { readonly always: string };
 
 export type ErrorRow = {
+  /** Where the value stood, when the state alone says it. */
+  readonly field?: string;
   readonly sqlstate: string;
   readonly code: ErrorCode;
   readonly wording: Wording;
@@ -129,6 +131,26 @@ export const ERROR_TABLE: readonly ErrorRow[] = [
     meaning: 'A malformed binary value.',
   },
   {
+    sqlstate: '2201W',
+    code: 'VALIDATION_FAILED',
+    wording: { always: 'A page can’t have a negative size.' },
+    field: 'first',
+    meaning: 'A negative number of rows.',
+  },
+  {
+    sqlstate: '2201X',
+    code: 'VALIDATION_FAILED',
+    wording: { always: 'A page can’t begin at a negative row.' },
+    field: 'offset',
+    meaning: 'A negative offset.',
+  },
+  {
+    sqlstate: '22025',
+    code: 'VALIDATION_FAILED',
+    wording: { always: 'A pattern ends in the middle of an escape.' },
+    meaning: 'A pattern for `like` that ends with its escape character.',
+  },
+  {
     sqlstate: '40001',
     code: 'CONFLICT',
     wording: { always: CONFLICT_TEXT },
@@ -178,6 +200,13 @@ export class CallerError extends Error {
   }
 }
 
+let constraintColumns: ReadonlyMap<string, string> = new Map();
+
+/** Which column a constraint is about: PostgreSQL does not say it with the error. Read once, at start. */
+export function rememberConstraintColumns(columns: ReadonlyMap<string, string>): void {
+  constraintColumns = columns;
+}
+
 type DatabaseError = Error & {
   code?: string;
   column?: string;
@@ -192,7 +221,10 @@ export function callerErrorFrom(error: unknown): CallerError | undefined {
   const { code: sqlstate, column, constraint, detail, message } = error as DatabaseError;
   const row = sqlstate === undefined ? undefined : rowBySqlstate.get(sqlstate);
   if (row === undefined) return undefined;
-  const field = row.code === 'VALIDATION_FAILED' ? (column ?? keyColumn(detail)) : undefined;
+  const field =
+    row.code === 'VALIDATION_FAILED'
+      ? (row.field ?? column ?? constraintColumns.get(constraint ?? '') ?? keyColumn(detail))
+      : undefined;
   return new CallerError(
     row.code,
     wordingOf(row.wording, message, constraint),

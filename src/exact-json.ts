@@ -10,6 +10,7 @@ export class NumberText {
 }
 
 type Reviver = (key: string, value: unknown, context: { source: string }) => unknown;
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 const parse = JSON.parse as (text: string, reviver: Reviver) => unknown;
 
 /**
@@ -57,6 +58,8 @@ export function wholeNumber(object: Record<string, unknown>, field: string): str
 }
 
 function shown(value: unknown): string {
-  const text = value instanceof NumberText ? value.text : (JSON.stringify(value) ?? String(value));
+  const text = JSON.stringify(value, (_key, inner) =>
+    inner instanceof NumberText ? rawJSON(inner.text) : inner,
+  );
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

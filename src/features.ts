@@ -23,6 +23,9 @@ export class FeatureWatch {
   #states: ReadonlyMap<string, FeatureState> | undefined;
   /** Counts notifications, so that a read that began before one is not taken for news. */
   #version = 0;
+  #isReading = false;
+  /** Only then is what was read known to be true still. */
+  #isListening = false;
   #retry: NodeJS.Timeout | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -54,6 +57,7 @@ export class FeatureWatch {
       await listener.connect();
       // Listen first: what changes between the two statements is then announced.
       await listener.query('listen bursar_features');
+      this.#isListening = true;
       await this.#read();
       // A connection that is silently dead would miss every flip from then on.
       clearInterval(this.#heartbeat);
@@ -67,6 +71,7 @@ export class FeatureWatch {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#isListening = false;
     clearTimeout(this.#retry);
     clearInterval(this.#heartbeat);
     await this.#listener?.end().catch(() => {});
@@ -81,24 +86,32 @@ export class FeatureWatch {
     const states = this.#states ?? (await this.#readFromDatabase());
     const state = states.get(feature);
     if (state?.isOn !== true) {
-      throw new CallerError('FEATURE_NOT_ENABLED', `The feature ${feature} is not enabled.`, {
+      throw new CallerError('FEATURE_NOT_ENABLED', `The feature ${feature} is not on.`, {
         feature,
       });
     }
     return state;
   }
 
+  /** Reads the states; whoever comes while a read is under way asks for one more after it, however many come. */
   async #read(): Promise<void> {
     this.#version += 1;
-    const version = this.#version;
     // Unknown until read: whoever asks meanwhile asks the database.
     this.#states = undefined;
+    if (this.#isReading) return;
+    this.#isReading = true;
     try {
-      const states = await this.#readFromDatabase();
-      if (version === this.#version) this.#states = states;
+      let version: number;
+      do {
+        version = this.#version;
+        const states = await this.#readFromDatabase();
+        if (version === this.#version && this.#isListening) this.#states = states;
+      } while (version !== this.#version && this.#isListening);
     } catch (error) {
       this.#report('The features could not be read; trying again.', error as Error);
-      if (!this.#stopped) this.#retry = setTimeout(() => void this.#read(), RETRY_MS);
+      if (this.#isListening) this.#retry = setTimeout(() => void this.#read(), RETRY_MS);
+    } finally {
+      this.#isReading = false;
     }
   }
 
@@ -117,6 +130,7 @@ export class FeatureWatch {
     // Several events tell of one loss.
     if (this.#stopped || this.#listener !== listener) return;
     this.#listener = undefined;
+    this.#isListening = false;
     clearInterval(this.#heartbeat);
     this.#version += 1;
     this.#states = undefined;

@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import type { Pool } from 'pg';
 import { callerErrorFrom, STATUS_OF_CODE } from './errors.ts';
 import type { FeatureWatch } from './features.ts';
-import { identify, type TokenVerifier } from './identity.ts';
+import { identify, requireSignedIn, type TokenVerifier } from './identity.ts';
+import { logError } from './log.ts';
 import { answerError, noSuchRoute } from './rest/answers.ts';
 import { budgetRoutes } from './rest/budget.ts';
 
@@ -18,6 +20,7 @@ export function createHttp(options: {
   app.use(
     '/api/v2',
     identified,
+    requireSignedIn,
     budgetRoutes(options.pool, (f) => options.features.require(f)),
   );
   app.use('/api', noSuchRoute);
@@ -29,8 +32,15 @@ export function createHttp(options: {
 
 /** A bad token ends a GraphQL request before GraphQL begins; the answer has GraphQL's form all the same. */
 const answerUnidentified: ErrorRequestHandler = (error, _request, response, next) => {
+  if (response.headersSent) return next(error);
   const known = callerErrorFrom(error);
-  if (known === undefined) return next(error);
+  if (known === undefined) {
+    const id = randomUUID();
+    logError(id, error);
+    const message = `Something went wrong inside. The log has it as ${id}.`;
+    response.status(500).json({ errors: [{ message, extensions: { code: 'INTERNAL', id } }] });
+    return;
+  }
   if (known.code === 'UNAUTHENTICATED') response.set('WWW-Authenticate', 'Bearer');
   response
     .status(STATUS_OF_CODE[known.code])

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
+  errors,
   type JSONWebKeySet,
   type JWTVerifyGetKey,
   type JWTVerifyOptions,
@@ -39,7 +40,8 @@ export async function createTokenVerifier(rules: TokenRules): Promise<TokenVerif
     try {
       const { payload } = await jwtVerify(token, key, options);
       subject = payload.sub;
-    } catch {
+    } catch (error) {
+      if (error instanceof KeysUnavailable) throw error;
       throw new CallerError('UNAUTHENTICATED', 'The token is not valid, or no longer.');
     }
     if (typeof subject !== 'string' || !UUID.test(subject)) {
@@ -49,12 +51,35 @@ export async function createTokenVerifier(rules: TokenRules): Promise<TokenVerif
   };
 }
 
+/** The keys can't be had: the server's trouble, and no fault of the token's. */
+class KeysUnavailable extends Error {
+  override readonly name = 'KeysUnavailable';
+}
+
+const FAULTS_OF_THE_TOKEN = new Set([
+  'ERR_JWKS_NO_MATCHING_KEY',
+  'ERR_JWKS_MULTIPLE_MATCHING_KEYS',
+  'ERR_JOSE_NOT_SUPPORTED',
+]);
+
+function remoteKeys(url: string): JWTVerifyGetKey {
+  const find = createRemoteJWKSet(new URL(url));
+  return async (header, token) => {
+    try {
+      return await find(header, token);
+    } catch (error) {
+      if (error instanceof errors.JOSEError && FAULTS_OF_THE_TOKEN.has(error.code)) throw error;
+      throw new KeysUnavailable('The key set can’t be fetched.', { cause: error });
+    }
+  };
+}
+
 async function verificationKey({ keys }: TokenRules): Promise<JWTVerifyGetKey> {
   if (keys.kind === 'secret') {
     const secret = new TextEncoder().encode(keys.secret);
     return async () => secret;
   }
-  if (/^https?:/.test(keys.url)) return createRemoteJWKSet(new URL(keys.url));
+  if (/^https?:/.test(keys.url)) return remoteKeys(keys.url);
   const path = keys.url.startsWith('file:') ? new URL(keys.url) : keys.url;
   return createLocalJWKSet(JSON.parse(await readFile(path, 'utf8')) as JSONWebKeySet);
 }
@@ -85,6 +110,18 @@ export function identify(verify: TokenVerifier, pool: Pool): RequestHandler {
     next();
   };
 }
+
+/** @throws {CallerError} UNAUTHENTICATED when the request speaks for nobody. */
+export function signedIn(request: Request): string {
+  if (typeof request.bursarUserId === 'string') return request.bursarUserId;
+  throw new CallerError('UNAUTHENTICATED', 'Send a token: "Authorization: Bearer TOKEN".');
+}
+
+/** Stops nobody before anything else is looked at, a path that can't be decoded included. */
+export const requireSignedIn: RequestHandler = (request, _response, next) => {
+  signedIn(request);
+  next();
+};
 
 async function callerOf(
   header: string | undefined,

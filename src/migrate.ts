@@ -23,6 +23,7 @@ export function migrate(urls: DatabaseUrls, say: (line: string) => void): Promis
     await requireVersion(client);
     // Two servers that start at once: the second waits, and then finds nothing to do.
     await client.query("select pg_advisory_lock(hashtext('bursar migrate'))");
+    await requireOurs(client);
     await client.query(await readFile(join(MIGRATIONS_FOLDER, 'roles.sql'), 'utf8'));
     await createAuthenticator(client, urls.authenticator, say);
     await runMigrations({
@@ -59,6 +60,41 @@ async function requireVersion(client: Client): Promise<void> {
   }
 }
 
+/** Whoever may say on whose behalf they speak must have no powers of their own beside that. */
+async function requireHarmless(client: Client, name: string): Promise<void> {
+  const { rows } = await client.query<{ power: string }>(
+    `select power
+     from pg_roles r
+       cross join lateral (values
+         (rolsuper, 'is a superuser'),
+         (rolbypassrls, 'bypasses row security'),
+         (rolcreaterole, 'may create roles'),
+         (rolname = current_user, 'owns the database')
+       ) as powers (has, power)
+     where rolname = $1 and has`,
+    [name],
+  );
+  if (rows[0] !== undefined) {
+    throw new Error(
+      `The role ${name} of AUTH_DATABASE_URL ${rows[0].power}: the server needs one that may do nothing by itself.`,
+    );
+  }
+}
+
+/** A database that has schemas of these names and none of our migrations belongs to something else. */
+async function requireOurs(client: Client): Promise<void> {
+  const { rows } = await client.query<{ schema: string }>(
+    `select nspname as schema from pg_namespace
+     where nspname in ('app_public', 'app_hidden', 'app_private')
+       and to_regclass('graphile_migrate.migrations') is null`,
+  );
+  if (rows[0] !== undefined) {
+    throw new Error(
+      `This database has a schema ${rows[0].schema} that is not Bursar's: nothing was changed. Give Bursar a database of its own.`,
+    );
+  }
+}
+
 export function loginOf(url: string): { name: string; password: string } {
   const { username, password } = new URL(url);
   return { name: decodeURIComponent(username), password: decodeURIComponent(password) };
@@ -88,6 +124,7 @@ async function createAuthenticator(
     [role],
   );
   if (granted.rowCount === 0) await client.query(`grant bursar_user to ${role}`);
+  await requireHarmless(client, name);
   const { rows } = await client.query<{ name: string }>('select current_database() as name');
   const database = client.escapeIdentifier(rows[0]?.name ?? '');
   await client.query(`grant connect on database ${database} to ${role}`);

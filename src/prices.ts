@@ -51,10 +51,10 @@ export async function syncPrices(
     await client.query('select from app_public.upsert_ai_model_prices($1)', [seed.json]);
     const after = await pricesByModel(client);
 
-    const added = [...after.keys()].filter((model) => !before.has(model));
+    const added = [...after.keys()].filter((key) => !before.has(key));
     const changed = [...after]
-      .filter(([m, p]) => before.has(m) && before.get(m) !== p)
-      .map(([m]) => m);
+      .filter(([key, prices]) => before.has(key) && before.get(key) !== prices)
+      .map(([key]) => key);
     const { rows } = await client.query<{ listed: string }>(
       'select count(*) as listed from jsonb_array_elements($1)',
       [seed.json],
@@ -66,8 +66,8 @@ export async function syncPrices(
     await client.query(dryRun ? 'rollback' : 'commit');
     return {
       source: seed.source,
-      added,
-      changed,
+      added: added.map(nameOf),
+      changed: changed.map(nameOf),
       leftAlone: listed - added.length - changed.length,
       unlisted: after.size - listed,
       unrepresentable: seed.unrepresentable,
@@ -78,23 +78,28 @@ export async function syncPrices(
   }
 }
 
+/** By a key that can't be that of another model: a provider or model may have spaces. */
 async function pricesByModel(client: ClientBase): Promise<Map<string, string>> {
-  const { rows } = await client.query<{ name: string; prices: string }>(
-    `select provider || ' ' || model as name,
+  const { rows } = await client.query<{ key: string; prices: string }>(
+    `select jsonb_build_array(provider, model)::text as key,
        row(input_price, output_price, cache_read_price, cache_write_price)::text as prices
      from app_public.ai_model_prices
      order by provider, model`,
   );
-  return new Map(rows.map((row) => [row.name, row.prices]));
+  return new Map(rows.map((row) => [row.key, row.prices]));
 }
 
-async function writeOnly(client: ClientBase, json: string, models: string[]): Promise<void> {
+function nameOf(key: string): string {
+  return (JSON.parse(key) as [string, string]).join(' ');
+}
+
+async function writeOnly(client: ClientBase, json: string, keys: string[]): Promise<void> {
   await client.query(
     `select from app_public.upsert_ai_model_prices((
        select coalesce(jsonb_agg(element), '[]')
        from jsonb_array_elements($1::jsonb) as element
-       where element ->> 'provider' || ' ' || (element ->> 'model') = any ($2)
+       where jsonb_build_array(element -> 'provider', element -> 'model')::text = any ($2)
      ))`,
-    [json, models],
+    [json, keys],
   );
 }

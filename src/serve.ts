@@ -1,10 +1,13 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { postgraphile } from 'postgraphile';
+import type { Pool } from 'pg';
+import { type PostGraphileInstance, postgraphile } from 'postgraphile';
 import { grafserv } from 'postgraphile/grafserv/express/v4';
+import { createFeatureGate } from '../plugins/feature-gate.ts';
 import { createPreset } from '../plugins/preset.ts';
 import type { ServerConfiguration } from './configuration.ts';
 import { createPool } from './database.ts';
+import { rememberConstraintColumns } from './errors.ts';
 import { FeatureWatch } from './features.ts';
 import { createHttp } from './http.ts';
 import { createTokenVerifier } from './identity.ts';
@@ -27,22 +30,26 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
     logWarning('A database connection broke.', error),
   );
   const features = new FeatureWatch(authDatabaseUrl, pool, logWarning);
+  const gate = createFeatureGate((feature) => features.require(feature));
   const preset = createPreset({
     pool,
-    requireFeature: (feature) => features.require(feature),
+    gate: gate.plugin,
     log: logError,
     graphiql: configuration.graphiql,
   });
-  const graphql = postgraphile(preset);
+  let graphql: PostGraphileInstance | undefined;
 
   const letGo = async () => {
     await features.stop();
-    await graphql.release();
+    await graphql?.release();
     await pool.end();
   };
   try {
     // The schema comes from the database: one that can't be reached must say so now, not at the first request.
+    await lookAtDatabase(pool);
+    graphql = postgraphile(preset);
     await graphql.getSchema();
+    await gate.prepare(preset);
     await features.start();
 
     const app = createHttp({ pool, verify, features });
@@ -63,6 +70,24 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
     await letGo().catch(() => {});
     throw error;
   }
+}
+
+/** Says plainly when the database has not been migrated, and learns which columns its constraints are about. */
+async function lookAtDatabase(pool: Pool): Promise<void> {
+  const { rows } = await pool.query<{ is_migrated: boolean }>(
+    "select to_regnamespace('app_hidden') is not null as is_migrated",
+  );
+  if (rows[0]?.is_migrated !== true) {
+    throw new Error('This database has not been migrated: run bursar migrate first.');
+  }
+  const columns = await pool.query<{ name: string; column: string }>(
+    `select c.conname as name, a.attname as column
+     from pg_catalog.pg_constraint c
+       join pg_catalog.pg_attribute a
+         on a.attrelid = c.conrelid and a.attnum = c.conkey[array_upper(c.conkey, 1)]
+     where c.connamespace = pg_catalog.to_regnamespace('app_public')`,
+  );
+  rememberConstraintColumns(new Map(columns.rows.map((row) => [row.name, row.column])));
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

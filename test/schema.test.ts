@@ -29,7 +29,7 @@ beforeAll(async () => {
   });
   const preset = createPreset({
     pool,
-    requireFeature: async () => ({ isOn: true, isInGracePeriod: false }),
+    gate: { name: 'NoGate', version: '1.0.0' },
     log: () => {},
     graphiql: false,
   });

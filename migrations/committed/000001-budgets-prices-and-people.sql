@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:26796604ef4dbd3b22df32f46da2a0d5c86ef59b
+--! Hash: sha1:e819f4dbdb7be92674bd659f7621b545816ae79f
 --! Message: budgets, prices and people
 
 -- A database that already has one of these schemas belongs to something else: stop, and touch nothing.
@@ -27,7 +27,7 @@ create table app_private.authenticators (
 );
 
 create table app_public.users (
-  id uuid primary key default gen_random_uuid(),
+  id uuid constraint user_id_is_taken_once primary key default gen_random_uuid(),
   username text not null,
   email text,
   pg_role name,
@@ -47,13 +47,13 @@ create table app_public.user_site_roles (
   user_id uuid not null,
   role app_public.site_role not null,
   created_at timestamptz not null default now(),
-  primary key (user_id, role),
+  constraint user_holds_a_site_role_once primary key (user_id, role),
   constraint site_role_belongs_to_a_user
     foreign key (user_id) references app_public.users on delete cascade
 );
 
 create table app_public.organizations (
-  id uuid primary key default gen_random_uuid(),
+  id uuid constraint organization_id_is_taken_once primary key default gen_random_uuid(),
   name text not null,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -64,7 +64,7 @@ create table app_public.organization_members (
   organization_id uuid not null,
   user_id uuid not null,
   created_at timestamptz not null default now(),
-  primary key (organization_id, user_id),
+  constraint user_joins_an_organization_once primary key (organization_id, user_id),
   constraint member_belongs_to_an_organization
     foreign key (organization_id) references app_public.organizations on delete cascade,
   constraint organization_member_is_a_user
@@ -82,7 +82,7 @@ create table app_public.organization_member_roles (
   user_id uuid not null,
   role app_public.organization_role not null,
   created_at timestamptz not null default now(),
-  primary key (organization_id, user_id, role),
+  constraint member_holds_an_organization_role_once primary key (organization_id, user_id, role),
   constraint organization_role_belongs_to_a_member
     foreign key (organization_id, user_id) references app_public.organization_members on delete cascade
 );
@@ -90,7 +90,7 @@ create table app_public.organization_member_roles (
 create index organization_member_roles_by_user on app_public.organization_member_roles (user_id);
 
 create table app_public.groups (
-  id uuid primary key default gen_random_uuid(),
+  id uuid constraint group_id_is_taken_once primary key default gen_random_uuid(),
   organization_id uuid not null,
   name text not null,
   created_at timestamptz not null default now(),
@@ -108,7 +108,7 @@ create table app_public.group_members (
   group_id uuid not null,
   user_id uuid not null,
   created_at timestamptz not null default now(),
-  primary key (group_id, user_id),
+  constraint user_joins_a_group_once primary key (group_id, user_id),
   constraint everyone_belongs_without_a_row check (group_id <> organization_id),
   constraint group_member_belongs_to_a_group
     foreign key (organization_id, group_id)
@@ -122,7 +122,7 @@ create index group_members_by_group on app_public.group_members (organization_id
 create index group_members_by_user on app_public.group_members (user_id, organization_id);
 
 create table app_public.group_ai_budgets (
-  group_id uuid primary key,
+  group_id uuid constraint group_has_one_budget primary key,
   spend_limit_micros bigint not null,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -141,7 +141,7 @@ create table app_public.ai_model_prices (
   cache_write_price bigint,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  primary key (provider, model),
+  constraint model_is_listed_once primary key (provider, model),
   constraint provider_has_1_to_200_characters check (length(btrim(provider)) between 1 and 200),
   constraint model_has_1_to_200_characters check (length(btrim(model)) between 1 and 200),
   constraint input_price_is_not_negative check (input_price >= 0),
@@ -155,7 +155,7 @@ create index ai_model_prices_by_model on app_public.ai_model_prices (model);
 create type app_public.feature_entitlement as enum ('entitled', 'grace_period', 'not_entitled');
 
 create table app_public.features (
-  name text primary key,
+  name text constraint feature_is_named_once primary key,
   entitlement app_public.feature_entitlement not null,
   enabled boolean not null,
   created_at timestamptz not null default now(),
@@ -200,6 +200,22 @@ grant execute on function app_hidden.current_user_id() to bursar_user;
 comment on function app_hidden.current_user_id() is
   'The user on whose behalf this session speaks, or null for nobody. For a login role of a person it comes from users.pg_role; for a server''s login role from the setting bursar.user_id.';
 
+create or replace function app_hidden.right_hint(hint text) returns text
+language sql stable security definer parallel safe
+set search_path to pg_catalog, pg_temp
+as $$
+  select case
+    when app_hidden.current_user_id() is null
+    then format('The login role %s speaks for no user: users.pg_role maps one to it.', session_user)
+    else hint
+  end
+$$;
+
+revoke all on function app_hidden.right_hint(text) from public;
+grant execute on function app_hidden.right_hint(text) to bursar_user;
+comment on function app_hidden.right_hint(text) is
+  'The hint of a refusal: who has the right, or that the session speaks for nobody.';
+
 create or replace function app_hidden.user_exists(user_id uuid) returns boolean
 language sql stable security definer parallel safe
 set search_path to pg_catalog, pg_temp
@@ -208,7 +224,7 @@ as $$
 $$;
 
 revoke all on function app_hidden.user_exists(uuid) from public;
-grant execute on function app_hidden.user_exists(uuid) to bursar_user;
+-- no grant to bursar_user: only servers ask, see register_authenticator()
 comment on function app_hidden.user_exists(uuid) is
   'Whether a token''s subject names a user. The server asks it for each request, before anything else.';
 
@@ -573,11 +589,20 @@ create policy organization_member_is_added_by_managers_of_the_organization on ap
   );
 
 drop policy if exists organization_member_is_removed_by_managers_of_the_organization on app_public.organization_members;
+-- Leaving takes roles along: who holds one is removed by those who may take it.
 create policy organization_member_is_removed_by_managers_of_the_organization on app_public.organization_members
   for delete to bursar_user
   using (
     (select app_hidden.manages_every_organization())
-    or organization_id in (select app_hidden.organizations_i_manage())
+    or organization_id in (select app_hidden.organizations_with_my_role('organization_admin'))
+    or (
+      organization_id in (select app_hidden.organizations_i_manage())
+      and not exists (
+        select from app_public.organization_member_roles r
+        where r.organization_id = organization_members.organization_id
+          and r.user_id = organization_members.user_id
+      )
+    )
   );
 
 grant select, delete on app_public.organization_members to bursar_user;
@@ -680,6 +705,7 @@ create policy group_is_deleted_by_whoever_manages_the_organization on app_public
   );
 
 grant select, delete on app_public.groups to bursar_user;
+-- id may be given, so that a client that retries makes one group and not two
 grant insert (id, organization_id, name), update (name) on app_public.groups to bursar_user;
 -- no update of organization_id: a group stays where it is
 
@@ -784,7 +810,10 @@ begin
   if not found then
     raise exception using
       errcode = 'BU404',
-      message = 'Not found, or not yours to read or change.';
+      message = 'Not found, or not yours to read or change.',
+      hint = app_hidden.right_hint(
+        'Members are added by owner, user_admin, and the organization''s organization_admin and organization_user_admin.'
+      );
   end if;
   if new.group_id = new.organization_id then
     raise exception using
@@ -900,7 +929,9 @@ begin
     raise exception using
       errcode = 'BU404',
       message = 'Not found, or not yours to read or change.',
-      hint = 'Budgets are set by owner, user_admin, and the organization''s organization_admin and organization_user_admin.';
+      hint = app_hidden.right_hint(
+        'Budgets are set by owner, user_admin, and the organization''s organization_admin and organization_user_admin.'
+      );
   end if;
 end
 $$;
@@ -1067,7 +1098,7 @@ as $$
     end
     union all
     -- A misspelt price would otherwise be written as unknown over a known one.
-    select index, key, 'is no key of a price'
+    select index, left(key, 100), 'is no key of a price'
     from elements cross join jsonb_object_keys(object) as key
     where key not in ('provider', 'model', 'input_price', 'output_price', 'cache_read_price', 'cache_write_price')
     union all
@@ -1114,7 +1145,7 @@ begin
     raise exception using
       errcode = '42501',
       message = 'Prices are written by the site''s owners.',
-      hint = 'The role owner in user_site_roles gives that right.';
+      hint = app_hidden.right_hint('The role owner in user_site_roles gives that right.');
   end if;
   if seed is null or jsonb_typeof(seed) <> 'array' then
     raise exception using
@@ -1196,7 +1227,7 @@ begin
     raise exception using
       errcode = '42501',
       message = 'Features are set by the site''s owners.',
-      hint = 'The role owner in user_site_roles gives that right.';
+      hint = app_hidden.right_hint('The role owner in user_site_roles gives that right.');
   end if;
   update app_public.features as f set
     entitlement = coalesce(set_feature.entitlement, f.entitlement),
@@ -1229,7 +1260,7 @@ as $$
 $$;
 
 revoke all on function app_hidden.feature_states() from public;
-grant execute on function app_hidden.feature_states() to bursar_user;
+-- no grant to bursar_user: only servers ask, see register_authenticator()
 comment on function app_hidden.feature_states() is
   'For each feature whether it is on (enabled and not not_entitled) and whether it is so on borrowed time.';
 

@@ -50,6 +50,11 @@ export const answerError: ErrorRequestHandler = (error, _request, response, next
 function unreadable(error: unknown): CallerError | undefined {
   const status = (error as { status?: unknown }).status;
   if (typeof status !== 'number' || status < 400 || status > 499) return undefined;
-  const message = status === 413 ? 'The body is too large.' : 'The request can’t be read.';
+  const message =
+    status === 413
+      ? 'The body is too large.'
+      : error instanceof URIError
+        ? `${error.message}.`
+        : 'The request can’t be read.';
   return new CallerError('VALIDATION_FAILED', message, { status });
 }

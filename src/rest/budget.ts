@@ -4,7 +4,7 @@ import { asUser } from '../database.ts';
 import { CallerError, NOT_FOUND_TEXT } from '../errors.ts';
 import { parseObject, wholeNumber } from '../exact-json.ts';
 import { type FeatureState, graceWarning } from '../features.ts';
-import { UUID } from '../identity.ts';
+import { signedIn, UUID } from '../identity.ts';
 import { sendJson } from './answers.ts';
 
 const FEATURE = 'ai_bridge';
@@ -26,10 +26,7 @@ export function budgetRoutes(
   const readBody = promisedMiddleware(express.raw({ type: () => true, limit: '16kb' }));
 
   return Router().all('/groups/:group/ai/budget', async (request, response) => {
-    const userId = request.bursarUserId ?? null;
-    if (userId === null) {
-      throw new CallerError('UNAUTHENTICATED', 'Send a token: "Authorization: Bearer TOKEN".');
-    }
+    const userId = signedIn(request);
     const group = request.params.group;
     if (!UUID.test(group)) {
       throw new CallerError('VALIDATION_FAILED', `"${group}" is no UUID.`, { field: 'group' });
@@ -82,7 +79,12 @@ export function budgetRoutes(
 }
 
 function textOf(body: unknown): string {
-  return Buffer.isBuffer(body) ? body.toString('utf8') : '';
+  if (!Buffer.isBuffer(body)) return '';
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(body);
+  } catch {
+    throw new CallerError('VALIDATION_FAILED', 'The body is no UTF-8.');
+  }
 }
 
 /** The body is read only when its turn has come, so the reader runs within the route. */

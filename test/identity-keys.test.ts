@@ -1,0 +1,206 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ConfigurationError, readServerConfiguration } from '../src/configuration.ts';
+import { createTokenVerifier } from '../src/identity.ts';
+import { budgetPath } from './support/actions.ts';
+import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { SECRET, startTestServer, type TestServer } from './support/server.ts';
+import { now, token, unsignedToken } from './support/tokens.ts';
+import { createWorld, type World } from './support/world.ts';
+
+// Tokens that somebody else signs: the keys come from a file or from a URL.
+
+const ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const;
+type Algorithm = (typeof ALGORITHMS)[number];
+type Pair = { publicKey: CryptoKey; privateKey: CryptoKey; jwk: JWK };
+
+let database: TestDatabase;
+let world: World;
+let folder: string;
+let keyServer: Server;
+let keysAsked = 0;
+let pairs: Readonly<Record<Algorithm, Pair>>;
+let servers: Readonly<Record<'a file' | 'a URL', TestServer>>;
+
+async function newPair(alg: Algorithm): Promise<Pair> {
+  const options = alg === 'EdDSA' ? { crv: 'Ed25519' } : {};
+  const { publicKey, privateKey } = await generateKeyPair(alg, { ...options, extractable: true });
+  return { publicKey, privateKey, jwk: { ...(await exportJWK(publicKey)), alg, kid: alg } };
+}
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await createWorld(database.owner);
+  pairs = {
+    RS256: await newPair('RS256'),
+    ES256: await newPair('ES256'),
+    EdDSA: await newPair('EdDSA'),
+  };
+  const keys = JSON.stringify({
+    keys: [
+      ...Object.values(pairs).map((pair) => pair.jwk),
+      // One that has no business there: a secret is not for sharing.
+      { kty: 'oct', kid: 'secret', k: Buffer.from(SECRET).toString('base64url') },
+    ],
+  });
+  folder = await mkdtemp(join(tmpdir(), 'bursar-keys-'));
+  const file = join(folder, 'keys.json');
+  await writeFile(file, keys);
+  keyServer = createServer((_request, response) => {
+    keysAsked += 1;
+    response.setHeader('content-type', 'application/json').end(keys);
+  });
+  await new Promise<void>((resolve) => keyServer.listen(0, '127.0.0.1', resolve));
+  const { port } = keyServer.address() as AddressInfo;
+  const start = (url: string) =>
+    startTestServer(database, {
+      tokens: { keys: { kind: 'jwks', url }, issuer: undefined, audience: undefined },
+    });
+  servers = { 'a file': await start(file), 'a URL': await start(`http://127.0.0.1:${port}/keys`) };
+});
+
+afterAll(async () => {
+  for (const server of Object.values(servers ?? {})) await server.stop();
+  await new Promise((resolve) => keyServer?.close(resolve));
+  await database?.drop();
+  if (folder !== undefined) await rm(folder, { recursive: true });
+});
+
+const payload = () => ({ sub: world.people.member, exp: now() + 3600 });
+
+async function statusOf(where: keyof typeof servers, jwt: string): Promise<number> {
+  const response = await fetch(`${servers[where].url}${budgetPath(world.group)}`, {
+    headers: { authorization: `Bearer ${jwt}` },
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
+describe.each(['a file', 'a URL'] as const)('keys from %s', (where) => {
+  test.each(ALGORITHMS)('accepts %s', async (alg) => {
+    const jwt = await token(payload(), { alg, kid: alg }, pairs[alg].privateKey);
+    expect(await statusOf(where, jwt)).toBe(200);
+  });
+
+  test.each(ALGORITHMS)('refuses %s with a key that is not theirs', async (alg) => {
+    const { privateKey } = await newPair(alg);
+    expect(await statusOf(where, await token(payload(), { alg, kid: alg }, privateKey))).toBe(401);
+    const unknown = await token(payload(), { alg, kid: 'unknown' }, privateKey);
+    expect(await statusOf(where, unknown)).toBe(401);
+  });
+
+  test.each(ALGORITHMS)('refuses %s that has expired', async (alg) => {
+    const old = { ...payload(), exp: now() - 1 };
+    const jwt = await token(old, { alg, kid: alg }, pairs[alg].privateKey);
+    expect(await statusOf(where, jwt)).toBe(401);
+  });
+
+  test('refuses an algorithm that is not on the list, with the right key', async () => {
+    // jose binds a key to its algorithm; node:crypto signs what it is told to.
+    const { privateKey } = pairs.RS256;
+    const jwk = { ...(await exportJWK(privateKey)), alg: 'PS256' };
+    expect(await statusOf(where, await token(payload(), { alg: 'PS256', kid: 'RS256' }, jwk))).toBe(
+      401,
+    );
+  });
+
+  // What everybody knows, the public key, must never serve as the secret of HS256.
+  test('refuses HS256 that is signed with the public key', async () => {
+    const spki = await exportSPKI(pairs.RS256.publicKey);
+    const secrets = [
+      spki,
+      spki.trim(),
+      spki.replace(/-----[^-]+-----|\n/g, ''),
+      JSON.stringify(pairs.RS256.jwk),
+      pairs.RS256.jwk.n ?? '',
+    ];
+    for (const secret of secrets) {
+      for (const header of [{ alg: 'HS256', kid: 'RS256' }, { alg: 'HS256' }]) {
+        const jwt = await token(payload(), header, new TextEncoder().encode(secret));
+        expect(await statusOf(where, jwt)).toBe(401);
+      }
+    }
+  });
+
+  test('refuses HS256 even with a secret that stands among the keys', async () => {
+    expect(await statusOf(where, await token(payload(), { alg: 'HS256', kid: 'secret' }))).toBe(
+      401,
+    );
+  });
+
+  test('refuses a token without a signature', async () => {
+    expect(await statusOf(where, unsignedToken(payload()))).toBe(401);
+  });
+});
+
+test('keys from a URL are asked for once, not for each request', () => {
+  expect(keysAsked).toBeGreaterThan(0);
+  expect(keysAsked).toBeLessThanOrEqual(2);
+});
+
+test('keys may be named by a file URL', async () => {
+  const url = pathToFileURL(join(folder, 'keys.json')).href;
+  const verify = await createTokenVerifier({
+    keys: { kind: 'jwks', url },
+    issuer: undefined,
+    audience: undefined,
+  });
+  const jwt = await token(payload(), { alg: 'ES256', kid: 'ES256' }, pairs.ES256.privateKey);
+  expect(await verify(jwt)).toBe(world.people.member);
+});
+
+describe('the configuration', () => {
+  const good = {
+    AUTH_DATABASE_URL: 'postgres://server:password@127.0.0.1/bursar',
+    JWT_SECRET: randomBytes(24).toString('base64'),
+  };
+
+  function mistakesIn(changes: Record<string, string | undefined>): readonly string[] {
+    try {
+      readServerConfiguration({ ...good, ...changes }, { graphiqlByDefault: false });
+      return [];
+    } catch (error) {
+      if (error instanceof ConfigurationError) return error.mistakes;
+      throw error;
+    }
+  }
+
+  test('takes a secret, or keys', () => {
+    expect(mistakesIn({})).toEqual([]);
+    expect(mistakesIn({ JWT_SECRET: undefined, JWKS_URL: 'https://keys.example' })).toEqual([]);
+    expect(mistakesIn({ JWT_SECRET: 'x'.repeat(32) })).toEqual([]);
+  });
+
+  const REFUSED: Record<string, [Record<string, string | undefined>, RegExp]> = {
+    'both kinds of key': [{ JWKS_URL: 'https://keys.example' }, /JWT_SECRET and JWKS_URL/],
+    'neither kind of key': [{ JWT_SECRET: undefined }, /JWT_SECRET.*or JWKS_URL/],
+    'a blank secret': [{ JWT_SECRET: '  ' }, /JWT_SECRET.*or JWKS_URL/],
+    'a secret of 31 bytes': [{ JWT_SECRET: 'x'.repeat(31) }, /JWT_SECRET has 31 bytes/],
+    'a database of another kind': [{ AUTH_DATABASE_URL: 'mysql://x' }, /AUTH_DATABASE_URL/],
+    'no database': [{ AUTH_DATABASE_URL: undefined }, /AUTH_DATABASE_URL is missing/],
+    // As a container's unset variable often comes.
+    'a blank database': [{ AUTH_DATABASE_URL: '' }, /AUTH_DATABASE_URL is missing/],
+  };
+  test.each(Object.entries(REFUSED))('refuses %s', (_name, [changes, mistake]) => {
+    expect(mistakesIn(changes)).toEqual([expect.stringMatching(mistake)]);
+  });
+
+  test('tells every mistake at once, and no secret', () => {
+    const mistakes = mistakesIn({
+      AUTH_DATABASE_URL: 'http://someone:hunter2@host',
+      JWT_SECRET: 'correct horse',
+      JWKS_URL: 'https://keys.example',
+      PORT: '70000',
+      GRAPHIQL: 'perhaps',
+    });
+    expect(mistakes).toHaveLength(5);
+    expect(mistakes.join('\n')).not.toMatch(/hunter2|correct horse/);
+  });
+});

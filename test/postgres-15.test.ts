@@ -1,0 +1,157 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Pool } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { check } from '../src/check.ts';
+import type { DatabaseUrls } from '../src/configuration.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/embedded-postgres.ts';
+import { signToken } from '../src/identity.ts';
+import { migrate, withOwner } from '../src/migrate.ts';
+import { priceListOfPackage } from '../src/price-list.ts';
+import { packagePrices, syncPrices } from '../src/prices.ts';
+import { type RunningServer, serve } from '../src/serve.ts';
+import { SECRET } from './support/server.ts';
+import { createWorld, type World } from './support/world.ts';
+
+// The oldest PostgreSQL that Bursar supports; all other tests run on the newest.
+
+let folder: string;
+let postgres: EmbeddedPostgres;
+let urls: DatabaseUrls;
+let owner: Pool;
+let world: World;
+let server: RunningServer;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bursar-postgres-15-'));
+  // Under root PostgreSQL runs as another account, which must get to its files.
+  await chmod(folder, 0o711);
+  postgres = await startEmbeddedPostgres({
+    dataFolder: folder,
+    version: '15',
+    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' },
+  });
+  const client = new Client({ connectionString: postgres.superuserUrl('postgres') });
+  await client.connect();
+  await client.query("create role an_owner login createrole password 'owner'");
+  await client.query('create database spend owner an_owner');
+  await client.end();
+  const at = `${postgres.host}:${postgres.port}/spend`;
+  urls = {
+    owner: `postgres://an_owner:owner@${at}`,
+    authenticator: `postgres://a_server:server@${at}`,
+  };
+  await migrate(urls, () => {});
+  owner = new Pool({ connectionString: urls.owner, max: 2 });
+  owner.on('error', () => {});
+  world = await createWorld(owner);
+  server = await serve({
+    host: '127.0.0.1',
+    port: 0,
+    authDatabaseUrl: urls.authenticator,
+    poolSize: 3,
+    tokens: { keys: { kind: 'secret', secret: SECRET }, issuer: undefined, audience: undefined },
+    graphiql: false,
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await server?.stop();
+  await owner?.end();
+  await postgres?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function request(user: string, method: string, path: string, body?: object) {
+  const response = await fetch(`${server.url}${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${await signToken(user, 60, { secret: SECRET })}`,
+      'content-type': 'application/json',
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+}
+
+const graphql = (user: string, query: string, variables: object) =>
+  request(user, 'POST', '/graphql', { query, variables });
+
+describe('PostgreSQL 15', () => {
+  test('is what this is, with an owner who is no superuser', async () => {
+    const { rows } = await owner.query(
+      `select current_setting('server_version_num')::int / 10000 as version, rolsuper
+       from pg_roles where rolname = current_user`,
+    );
+    expect(rows).toEqual([{ version: 15, rolsuper: false }]);
+  });
+
+  test('has what this code needs, and keeps it when migrate runs again', async () => {
+    await migrate(urls, () => {});
+    const findings = await check(urls);
+    expect(findings).toHaveLength(7);
+    expect(findings.flatMap((finding) => finding.missing)).toEqual([]);
+  });
+
+  test('takes the whole price list, once', async () => {
+    const listed = priceListOfPackage(new Date()).seed.length;
+    const seed = packagePrices(new Date());
+    expect((await withOwner(urls.owner, (c) => syncPrices(c, seed))).added).toHaveLength(listed);
+    expect(await withOwner(urls.owner, (c) => syncPrices(c, seed))).toMatchObject({
+      added: [],
+      changed: [],
+      leftAlone: listed,
+      unlisted: 1,
+    });
+  });
+
+  test('serves a budget through GraphQL', async () => {
+    const { organization_admin: admin, member } = world.people;
+    const group = world.organization;
+    const upsert = `mutation ($group: UUID!, $limit: BigInt!) {
+      upsertGroupAiBudget(input: { groupId: $group, spendLimitMicros: $limit }) {
+        groupAiBudget { spendLimitMicros }
+      }
+    }`;
+    const read = 'query ($group: UUID!) { groupAiBudget(groupId: $group) { spendLimitMicros } }';
+    const remove = `mutation ($group: UUID!) {
+      deleteGroupAiBudget(input: { groupId: $group }) { groupAiBudget { spendLimitMicros } }
+    }`;
+    const budget = { spendLimitMicros: '1000000000000000' };
+
+    expect(await graphql(admin, upsert, { group, limit: '1000000000000000' })).toMatchObject({
+      body: { data: { upsertGroupAiBudget: { groupAiBudget: budget } } },
+    });
+    expect(await graphql(member, read, { group })).toMatchObject({
+      body: { data: { groupAiBudget: budget } },
+    });
+    expect(await graphql(member, upsert, { group, limit: '1' })).toMatchObject({
+      body: { errors: [{ extensions: { code: 'NOT_FOUND' } }] },
+    });
+    expect(await graphql(admin, remove, { group })).toMatchObject({
+      body: { data: { deleteGroupAiBudget: { groupAiBudget: budget } } },
+    });
+    expect(await graphql(member, read, { group })).toMatchObject({
+      body: { data: { groupAiBudget: null } },
+    });
+  });
+
+  test('serves a budget through REST', async () => {
+    const { organization_admin: admin, member, stranger } = world.people;
+    const path = `/api/v2/groups/${world.group}/ai/budget`;
+    const put = await request(admin, 'PUT', path, { spend_limit_micros: 42 });
+    expect(put).toMatchObject({
+      status: 200,
+      body: { group_id: world.group, spend_limit_micros: 42 },
+    });
+    expect(await request(member, 'GET', path)).toEqual(put);
+    expect(await request(stranger, 'GET', path)).toMatchObject({ status: 404 });
+    expect(await request(member, 'PUT', path, { spend_limit_micros: 1 })).toMatchObject({
+      status: 404,
+    });
+    expect(await request(admin, 'DELETE', path)).toEqual({ status: 204, body: undefined });
+    expect(await request(member, 'GET', path)).toMatchObject({ status: 404 });
+  });
+});
