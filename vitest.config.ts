@@ -26,6 +26,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', totals],
+    // Most files wait for processes of theirs; by default two cores would run one file at a time.
+    maxWorkers: 4,
     testTimeout: 20_000,
     hookTimeout: 30_000,
     env: { GRAPHILE_ENV: 'production' },

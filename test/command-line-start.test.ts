@@ -170,7 +170,7 @@ describe('npm start', () => {
 
     expectPlainWords(
       await run(['start'], { ...environment, PORT: String(await freePort()) }),
-      /another Bursar is already running on this data folder/,
+      /Another Bursar is already running on this data folder/,
     );
     const answer = await fetch(`http://127.0.0.1:${port}/graphql`, { method: 'POST' });
     expect(answer.status).toBeGreaterThan(0);

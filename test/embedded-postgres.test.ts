@@ -144,7 +144,7 @@ describe('embedded PostgreSQL', { timeout: 60_000 }, () => {
 
   it('refuses a second start on a live folder, in this process and from another', async () => {
     const postgres = await start();
-    const refusal = `another Bursar is already running on this data folder (process ${process.pid})`;
+    const refusal = `Another Bursar is already running on this data folder (process ${process.pid})`;
     await expect(start()).rejects.toThrow(refusal);
     expect(await query(postgres, 'select 1')).toBe(1);
     await postgres.stop();
@@ -157,7 +157,7 @@ describe('embedded PostgreSQL', { timeout: 60_000 }, () => {
     const starts = await Promise.allSettled([start(), start()]);
     expect(starts.map((one) => one.status).sort()).toEqual(['fulfilled', 'rejected']);
     const lost = starts.find((one) => one.status === 'rejected');
-    expect(String(lost?.reason)).toContain('another Bursar is already running');
+    expect(String(lost?.reason)).toContain('Another Bursar is already running');
     expect(readdirSync(dataFolder).sort()).toEqual(['postgres', 'postgres.log']);
   });
 
@@ -274,7 +274,7 @@ describe('embedded PostgreSQL', { timeout: 60_000 }, () => {
       expect(elsewhere).not.toContain(parent);
       expect(statSync(elsewhere)).toMatchObject({ uid: 0, mode: 0o40711 });
       await query(first, 'create table kept as select 42 as answer');
-      await expect(start()).rejects.toThrow('another Bursar is already running');
+      await expect(start()).rejects.toThrow('Another Bursar is already running');
       await first.stop();
       const second = await start();
       expect(await query(second, 'select answer from kept')).toBe(42);

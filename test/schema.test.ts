@@ -121,7 +121,7 @@ ${rows.join('\n')}
 | anything else | \`INTERNAL\` | 500 | What happened is in the log, under the id that the answer carries. |
 
 Two codes come from the server itself: \`UNAUTHENTICATED\` (401) for a token that is wrong or names no user, and
-\`FEATURE_NOT_ENABLED\` (403, with \`extensions.feature\`) for what belongs to a feature that is off.
+\`FEATURE_NOT_ENABLED\` (403 in REST, with \`extensions.feature\`) for what belongs to a feature that is off.
 \`NOT_FOUND\` never tells absent from forbidden.
 `;
   await expect(page).toMatchFileSnapshot('../docs/errors.md');

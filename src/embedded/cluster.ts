@@ -96,11 +96,13 @@ async function makeCluster(
   const elsewhere = user && !canReach(user, home, '-x') ? rootOnlyFolder() : undefined;
   const parent = elsewhere ?? home;
   sweepInterrupted(parent);
+  if (elsewhere) sweepOrphans(elsewhere);
   const unfinished = mkdtempSync(join(parent, `unfinished-${process.pid}-`));
   try {
     await initdb(unfinished, binaries, user, sync);
     if (elsewhere) {
       const finished = join(elsewhere, `postgres-${basename(unfinished).split('-')[2]}`);
+      writeFileSync(join(unfinished, 'data-folder'), home);
       renameSync(unfinished, finished);
       try {
         symlinkSync(finished, join(home, 'postgres'));
@@ -124,6 +126,31 @@ function sweepInterrupted(parent: string): void {
     if (maker && Number(maker) !== process.pid && !alive(Number(maker)))
       rmSync(join(parent, name), { recursive: true, force: true });
   }
+}
+
+/** Whoever removes a data folder means its database as well, which lies elsewhere. */
+function sweepOrphans(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const folder = join(parent, name);
+    const home = readIfThere(join(folder, 'data-folder'));
+    if (home === undefined || linkOf(join(home, 'postgres')) === folder) continue;
+    const running = Number.parseInt(
+      readIfThere(join(folder, 'cluster', 'postmaster.pid')) ?? '',
+      10,
+    );
+    if (running > 0 && alive(running)) continue;
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+}
+
+function linkOf(path: string): string | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()
+    ? readlinkSync(path)
+    : undefined;
 }
 
 async function initdb(

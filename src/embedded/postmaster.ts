@@ -30,7 +30,7 @@ export function alreadyRunning(cluster: string): Error {
   const pid = lockHolder(cluster);
   const owner = pid === undefined ? undefined : findPostmaster(pid, cluster)?.owner;
   return new Error(
-    `another Bursar is already running on this data folder (process ${owner ?? pid ?? 'unknown'})`,
+    `Another Bursar is already running on this data folder (process ${owner ?? pid ?? 'unknown'}). Stop that one, or choose another folder: BURSAR_DATA_FOLDER=… npm start`,
   );
 }
 
