@@ -264,7 +264,7 @@ test.each([
       expect(response.status).toBe(500);
       const answer = await response.text();
       const id = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(answer)?.[0];
-      expect(id).toBeDefined();
+      expect(id).toMatch(/^[0-9a-f-]{36}$/);
       expect(Object.keys(JSON.parse(answer) as object)).toEqual(['message', 'detail']);
       expect(answer).not.toMatch(
         /group_ai_budget|function|select|42883|\.ts|\.js|\/work|app_public/i,
