@@ -2,7 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
-import { loginOf, MIGRATIONS_FOLDER, withOwner } from './migrate.ts';
+import { withClient } from './database.ts';
+import { loginOf, MIGRATIONS_FOLDER } from './migrate.ts';
 
 /** One thing that the database must have: empty `missing` when it does. */
 export type Finding = { readonly what: string; readonly missing: readonly string[] };
@@ -13,7 +14,7 @@ export type Finding = { readonly what: string; readonly missing: readonly string
  */
 export function check(urls: DatabaseUrls): Promise<Finding[]> {
   const authenticator = loginOf(urls.authenticator).name;
-  return withOwner(urls.owner, async (client) => {
+  return withClient(urls.owner, async (client) => {
     const findings = [
       await version(client),
       await roles(client, authenticator),

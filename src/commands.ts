@@ -5,10 +5,11 @@ import {
   readServerConfiguration,
   readSigningSecret,
 } from './configuration.ts';
+import { withClient } from './database.ts';
 import { type Demo, makeDemo, readDemo } from './demo.ts';
 import { openDevelopmentDatabase, startDevelopmentDatabase } from './development.ts';
 import { signToken } from './identity.ts';
-import { migrate, withOwner } from './migrate.ts';
+import { migrate } from './migrate.ts';
 import { type PriceChanges, packagePrices, pricesFromFile, syncPrices } from './prices.ts';
 import { type RunningServer, serve } from './serve.ts';
 
@@ -28,7 +29,7 @@ export async function start(): Promise<void> {
   const database = await startDevelopmentDatabase();
   try {
     await migrate(database.urls, () => {});
-    const demo = await withOwner(database.urls.owner, async (client) => {
+    const demo = await withClient(database.urls.owner, async (client) => {
       const changes = await syncPrices(client, packagePrices(new Date()));
       say(summaryOf(changes));
       await makeDemo(client);
@@ -77,7 +78,7 @@ export async function syncPricesCommand(options: {
   dryRun?: boolean;
 }): Promise<void> {
   await withDatabase((urls) =>
-    withOwner(urls.owner, async (client) => {
+    withClient(urls.owner, async (client) => {
       const seed =
         options.from === undefined ? packagePrices(new Date()) : await pricesFromFile(options.from);
       const changes = await syncPrices(client, seed, { dryRun: options.dryRun ?? false });
@@ -95,7 +96,7 @@ export async function tokenCommand(options: { user: string; ttl: string }): Prom
   const seconds = secondsOf(options.ttl);
   await withDatabase(async (urls, environment) => {
     const by = readSigningSecret(environment);
-    const id = await withOwner(urls.owner, async (client) => {
+    const id = await withClient(urls.owner, async (client) => {
       const { rows } = await client.query<{ id: string }>(
         `select id from app_public.users where id::text = lower($1) or username = $1
          order by id::text = lower($1) desc`,

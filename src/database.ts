@@ -1,4 +1,4 @@
-import { Pool, type PoolClient } from 'pg';
+import { Client, Pool, type PoolClient } from 'pg';
 
 /**
  * The settings with which a transaction speaks for a user: they hold for that transaction alone, so a
@@ -73,5 +73,21 @@ export async function asUser<T>(
     throw error;
   } finally {
     client.release(broken);
+  }
+}
+
+/** Runs `work` on a connection of its own, outside the pool: for commands, mostly as the database's owner. */
+export async function withClient<T>(
+  connectionString: string,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = new Client({ connectionString, application_name: 'bursar' });
+  // Without a listener, a connection that breaks would end Node; the query that waits is told anyway.
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => {});
   }
 }

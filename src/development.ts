@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
+import { withClient } from './database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 import { PROJECT_FOLDER } from './migrate.ts';
 
@@ -25,7 +26,6 @@ export type DevelopmentDatabase = {
 
 /** Starts the embedded PostgreSQL with an empty database, or with what earlier runs left. */
 export async function startDevelopmentDatabase(): Promise<DevelopmentDatabase> {
-  await mkdir(DATA_FOLDER, { recursive: true });
   const postgres = await startEmbeddedPostgres({ dataFolder: DATA_FOLDER });
   try {
     const secrets = await readSecrets();
@@ -94,9 +94,7 @@ function urlsOf(postgres: EmbeddedPostgres, secrets: Secrets): DatabaseUrls {
 
 /** The owner is no superuser, as it would not be in production: what works here works there. */
 async function createOwnerAndDatabase(postgres: EmbeddedPostgres, secrets: Secrets): Promise<void> {
-  const client = new Client({ connectionString: postgres.superuserUrl('postgres') });
-  await client.connect();
-  try {
+  await withClient(postgres.superuserUrl('postgres'), async (client) => {
     const owner = await client.query('select from pg_roles where rolname = $1', [OWNER]);
     if (owner.rowCount === 0) {
       await client.query(
@@ -105,7 +103,5 @@ async function createOwnerAndDatabase(postgres: EmbeddedPostgres, secrets: Secre
     }
     const database = await client.query('select from pg_database where datname = $1', [DATABASE]);
     if (database.rowCount === 0) await client.query(`create database ${DATABASE} owner ${OWNER}`);
-  } finally {
-    await client.end();
-  }
+  });
 }

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger, migrate as runMigrations } from 'graphile-migrate';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
+import { withClient } from './database.ts';
 
 export const PROJECT_FOLDER = join(import.meta.dirname, '..');
 export const MIGRATIONS_FOLDER = join(PROJECT_FOLDER, 'migrations');
@@ -19,7 +20,7 @@ const RUNNER_KEEPS_POOL_MS = 250;
  * @param say Is told of what was done, a line at a time.
  */
 export function migrate(urls: DatabaseUrls, say: (line: string) => void): Promise<void> {
-  return withOwner(urls.owner, async (client) => {
+  return withClient(urls.owner, async (client) => {
     await requireVersion(client);
     // Two servers that start at once: the second waits, and then finds nothing to do.
     await client.query("select pg_advisory_lock(hashtext('bursar migrate'))");
@@ -36,18 +37,6 @@ export function migrate(urls: DatabaseUrls, say: (line: string) => void): Promis
     ]);
     await sleep(RUNNER_KEEPS_POOL_MS);
   });
-}
-
-export async function withOwner<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: url, application_name: 'bursar' });
-  // Without a listener, a connection that breaks would end Node; the query that waits is told anyway.
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end().catch(() => {});
-  }
 }
 
 async function requireVersion(client: Client): Promise<void> {
@@ -118,13 +107,14 @@ async function createAuthenticator(
     );
     say(`created the role ${name}`);
   }
+  // Before it gets anything: a refusal leaves no grant behind.
+  await requireHarmless(client, name);
   const granted = await client.query(
     `select from pg_auth_members
      where roleid = 'bursar_user'::regrole and member = $1::text::regrole`,
     [role],
   );
   if (granted.rowCount === 0) await client.query(`grant bursar_user to ${role}`);
-  await requireHarmless(client, name);
   const { rows } = await client.query<{ name: string }>('select current_database() as name');
   const database = client.escapeIdentifier(rows[0]?.name ?? '');
   await client.query(`grant connect on database ${database} to ${role}`);

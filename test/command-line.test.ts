@@ -116,6 +116,28 @@ describe('migrate', () => {
     expect(await database.query(state)).toEqual(before);
   });
 
+  test.each([
+    ['superuser', /is a superuser/],
+    ['bypassrls', /bypasses row security/],
+    ['createrole', /may create roles/],
+  ])('trusts no server’s role that has %s, and gives it nothing', async (power, words) => {
+    const database = await emptyDatabase();
+    const { authenticator } = database;
+    await asSuperuser('postgres', (client) =>
+      client.query(`create role ${authenticator} login noinherit ${power} password 'server'`),
+    );
+    expectPlainWords(await run(['migrate'], database.environment), words);
+    expect(
+      await database.query(
+        `select (select count(*) from pg_auth_members m where m.member = r.oid) as memberships,
+           to_regnamespace('app_public') as schema,
+           (select datacl::text from pg_database where datname = current_database()) as grants
+         from pg_roles r where rolname = $1`,
+        [authenticator],
+      ),
+    ).toEqual([{ memberships: '0', schema: null, grants: null }]);
+  });
+
   test('says what is wrong with the environment, all of it at once', async () => {
     expectPlainWords(
       await run(['migrate'], { DATABASE_URL: 'localhost:5432/bursar' }),

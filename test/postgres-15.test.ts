@@ -5,9 +5,10 @@ import { Client, Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { check } from '../src/check.ts';
 import type { DatabaseUrls } from '../src/configuration.ts';
+import { withClient } from '../src/database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/embedded-postgres.ts';
 import { signToken } from '../src/identity.ts';
-import { migrate, withOwner } from '../src/migrate.ts';
+import { migrate } from '../src/migrate.ts';
 import { priceListOfPackage } from '../src/price-list.ts';
 import { packagePrices, syncPrices } from '../src/prices.ts';
 import { type RunningServer, serve } from '../src/serve.ts';
@@ -98,8 +99,8 @@ describe('PostgreSQL 15', () => {
   test('takes the whole price list, once', async () => {
     const listed = priceListOfPackage(new Date()).seed.length;
     const seed = packagePrices(new Date());
-    expect((await withOwner(urls.owner, (c) => syncPrices(c, seed))).added).toHaveLength(listed);
-    expect(await withOwner(urls.owner, (c) => syncPrices(c, seed))).toMatchObject({
+    expect((await withClient(urls.owner, (c) => syncPrices(c, seed))).added).toHaveLength(listed);
+    expect(await withClient(urls.owner, (c) => syncPrices(c, seed))).toMatchObject({
       added: [],
       changed: [],
       leftAlone: listed,
