@@ -1,11 +1,11 @@
 import { makeSchema } from 'postgraphile';
 import type { GrafastExecutionArgs } from 'postgraphile/grafast';
-import { gather } from 'postgraphile/graphile-build';
 import {
   type DocumentNode,
   type FragmentDefinitionNode,
   GraphQLError,
   type GraphQLSchema,
+  getOperationAST,
   getVariableValues,
   Kind,
   type OperationDefinitionNode,
@@ -28,7 +28,7 @@ import { type FeatureState, graceWarning } from '../src/features.ts';
  */
 export type FeatureGate = {
   readonly plugin: GraphileConfig.Plugin;
-  /** Generates the schemas to compare with. Until then no operation passes. */
+  /** Generates the schemas to compare with, once the schema itself is built. Until then no operation passes. */
   prepare(preset: GraphileConfig.Preset): Promise<void>;
 };
 
@@ -36,7 +36,8 @@ export function createFeatureGate(
   requireFeature: (feature: string) => Promise<FeatureState>,
 ): FeatureGate {
   let known: readonly KnownFeature[] | undefined;
-  let nodeIdHandlers: Readonly<Record<string, NodeIdHandler>> = {};
+  /** Learnt from the schema that is served, while it is built. */
+  let served: { features: readonly string[]; nodeIds: NodeIdHandlers } | undefined;
 
   const check = async (args: GrafastExecutionArgs) => {
     if (known === undefined) throw new Error('The feature gate is not prepared.');
@@ -65,7 +66,10 @@ export function createFeatureGate(
     schema: {
       hooks: {
         finalize(schema, build) {
-          nodeIdHandlers = build.getNodeIdHandlerByTypeName?.() ?? {};
+          served = {
+            features: featuresOf(Object.values(build.input.pgRegistry?.pgResources ?? {})),
+            nodeIds: build.getNodeIdHandlerByTypeName?.() ?? {},
+          };
           return schema;
         },
       },
@@ -80,11 +84,11 @@ export function createFeatureGate(
   return {
     plugin: gatePlugin,
     async prepare(preset) {
-      const { pgRegistry } = await gather(preset);
-      const names = featuresOf(Object.values(pgRegistry?.pgResources ?? {}));
+      if (served === undefined) throw new Error('The gate is prepared after the schema is built.');
+      const { features, nodeIds } = served;
       known = await Promise.all(
-        names.map(async (name) => {
-          // The gate's own plugin stays out: it would take these schemas' handlers for the real ones.
+        features.map(async (name) => {
+          // The gate's own plugin stays out: it would take these schemas for the one that is served.
           const { schema } = await makeSchema({
             ...preset,
             plugins: [
@@ -92,7 +96,7 @@ export function createFeatureGate(
               withoutFeature(name),
             ],
           });
-          return new KnownFeature(name, schema, () => nodeIdHandlers);
+          return new KnownFeature(name, schema, nodeIds);
         }),
       );
     },
@@ -159,32 +163,28 @@ function withoutFeature(feature: string): GraphileConfig.Plugin {
 // Whether an operation touches a feature
 //------------------------------------------------------------------------------
 
-type NodeIdHandler = {
-  codec: { decode(nodeId: string): unknown };
-  match(decoded: unknown): boolean;
-};
+/** By the name of the type: whether a node id is one of its. */
+type NodeIdHandlers = Readonly<
+  Record<string, { codec: { decode(nodeId: string): unknown }; match(decoded: unknown): boolean }>
+>;
 
 class KnownFeature {
   readonly name: string;
   readonly #without: GraphQLSchema;
-  readonly #handlers: () => Readonly<Record<string, NodeIdHandler>>;
+  readonly #nodeIds: NodeIdHandlers;
   /** What can be said of a document whatever its variables: by operation name. */
   readonly #documents = new WeakMap<DocumentNode, Map<string, boolean>>();
 
-  constructor(
-    name: string,
-    without: GraphQLSchema,
-    handlers: () => Readonly<Record<string, NodeIdHandler>>,
-  ) {
+  constructor(name: string, without: GraphQLSchema, nodeIds: NodeIdHandlers) {
     this.name = name;
     this.#without = without;
-    this.#handlers = handlers;
+    this.#nodeIds = nodeIds;
   }
 
   isTouchedBy({ schema, document, operationName, variableValues }: GrafastExecutionArgs): boolean {
-    const operation = operationOf(document, operationName);
+    const operation = getOperationAST(document, operationName);
     // What can't be run is left to whoever says so.
-    if (operation === undefined) return false;
+    if (operation === null || operation === undefined) return false;
     return (
       this.#isTouchedByDocument(document, operation) ||
       this.#isTouchedByVariables(schema, operation, variableValues ?? {})
@@ -225,7 +225,7 @@ class KnownFeature {
 
   /** `node(nodeId)` says nothing about the type that it will find: the id does. */
   #isNodeId(text: string): boolean {
-    return Object.entries(this.#handlers()).some(([typeName, handler]) => {
+    return Object.entries(this.#nodeIds).some(([typeName, handler]) => {
       if (this.#without.getType(typeName) !== undefined) return false;
       try {
         return handler.match(handler.codec.decode(text));
@@ -234,17 +234,6 @@ class KnownFeature {
       }
     });
   }
-}
-
-function operationOf(
-  document: DocumentNode,
-  name: string | null | undefined,
-): OperationDefinitionNode | undefined {
-  const operations = document.definitions.filter((d) => d.kind === Kind.OPERATION_DEFINITION);
-  if (name === null || name === undefined) {
-    return operations.length === 1 ? operations[0] : undefined;
-  }
-  return operations.find((operation) => operation.name?.value === name);
 }
 
 /** The operation and each fragment that it reaches, once each however often they are spread. */

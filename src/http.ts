@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import type { Pool } from 'pg';
-import { callerErrorFrom, STATUS_OF_CODE } from './errors.ts';
+import { GraphQLError } from 'postgraphile/graphql';
+import { createMaskError } from '../plugins/errors.ts';
+import { type ErrorCode, STATUS_OF_CODE } from './errors.ts';
 import type { FeatureWatch } from './features.ts';
 import { identify, requireSignedIn, type TokenVerifier } from './identity.ts';
 import { logError } from './log.ts';
@@ -30,19 +31,13 @@ export function createHttp(options: {
   return app;
 }
 
+const maskError = createMaskError(logError);
+
 /** A bad token ends a GraphQL request before GraphQL begins; the answer has GraphQL's form all the same. */
 const answerUnidentified: ErrorRequestHandler = (error, _request, response, next) => {
   if (response.headersSent) return next(error);
-  const known = callerErrorFrom(error);
-  if (known === undefined) {
-    const id = randomUUID();
-    logError(id, error);
-    const message = `Something went wrong inside. The log has it as ${id}.`;
-    response.status(500).json({ errors: [{ message, extensions: { code: 'INTERNAL', id } }] });
-    return;
-  }
-  if (known.code === 'UNAUTHENTICATED') response.set('WWW-Authenticate', 'Bearer');
-  response
-    .status(STATUS_OF_CODE[known.code])
-    .json({ errors: [{ message: known.message, extensions: { code: known.code } }] });
+  const { message, extensions } = maskError(new GraphQLError('', { originalError: error }));
+  const status = STATUS_OF_CODE[extensions.code as ErrorCode];
+  if (status === 401) response.set('WWW-Authenticate', 'Bearer');
+  response.status(status).json({ errors: [{ message, extensions }] });
 };
