@@ -171,7 +171,12 @@ async function grants(client: Client, authenticator: string): Promise<Finding> {
          'app_public.group_ai_budget(uuid)', 'app_public.upsert_group_ai_budget(uuid, bigint)',
          'app_public.delete_group_ai_budget(uuid)', 'app_public.ai_model_price(text, text)',
          'app_public.upsert_ai_model_prices(jsonb)',
-         'app_public.set_feature(text, app_public.feature_entitlement, boolean)'
+         'app_public.set_feature(text, app_public.feature_entitlement, boolean)',
+         'app_public.set_group_ai_budget_terms(uuid, app_public.budget_scope, app_public.budget_period)',
+         'app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid)',
+         'app_public.settle_ai_spend(uuid, bigint, bigint, bigint, bigint, timestamptz, uuid)',
+         'app_public.release_ai_spend(uuid, uuid)', 'app_public.record_ai_usage(jsonb)',
+         'app_public.price_unpriced_ai_usage(integer)', 'app_public.ai_budget_status(uuid)'
        ]) as f
        where to_regprocedure(f) is null
        union all

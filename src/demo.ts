@@ -17,7 +17,12 @@ const PEOPLE: readonly {
   { username: 'audrey', is: 'auditor of the site', siteRole: 'auditor' },
   { username: 'gateway', is: 'ai_gateway, a program', siteRole: 'ai_gateway' },
   { username: 'adam', is: 'organization_admin of Acme', role: 'organization_admin' },
-  { username: 'ursula', is: 'organization_user_admin of Acme', role: 'organization_user_admin' },
+  {
+    username: 'ursula',
+    is: 'organization_user_admin of Acme',
+    role: 'organization_user_admin',
+    group: 'Marketing',
+  },
   { username: 'oscar', is: 'organization_auditor of Acme', role: 'organization_auditor' },
   { username: 'mia', is: 'member of the group Engineering', group: 'Engineering' },
   { username: 'ned', is: 'member of the group Research', group: 'Research' },
@@ -25,9 +30,11 @@ const PEOPLE: readonly {
 ];
 
 const GROUPS = [
-  { name: 'Engineering', limit: '500000000' },
-  { name: 'Research', limit: '0' },
-  { name: 'Marketing', limit: null },
+  { name: 'Engineering', limit: '500000000', period: 'month' },
+  { name: 'Research', limit: '0', period: 'month' },
+  // So little that the day of `npm run demo:gateway` comes up against it.
+  { name: 'Marketing', limit: '8000000', period: 'day' },
+  { name: 'Sales', limit: null, period: null },
 ] as const;
 
 /**
@@ -57,9 +64,9 @@ async function fill(client: ClientBase): Promise<void> {
     [JSON.stringify(GROUPS)],
   );
   await client.query(
-    `insert into app_public.group_ai_budgets (group_id, spend_limit_micros)
-     select g.id, b."limit"
-     from jsonb_to_recordset($1) as b (name text, "limit" bigint)
+    `insert into app_public.group_ai_budgets (group_id, spend_limit_micros, period)
+     select g.id, b."limit", b.period
+     from jsonb_to_recordset($1) as b (name text, "limit" bigint, period app_public.budget_period)
        join app_public.groups g on g.name = b.name
      where b."limit" is not null`,
     [JSON.stringify(GROUPS)],

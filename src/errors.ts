@@ -59,6 +59,12 @@ export const ERROR_TABLE: readonly ErrorRow[] = [
     meaning: 'Absent, or not for the caller: the two are never told apart.',
   },
   {
+    sqlstate: 'BU409',
+    code: 'CONFLICT',
+    wording: 'as it is',
+    meaning: 'A request_id that comes again with other content, or with nothing to settle.',
+  },
+  {
     sqlstate: '42501',
     code: 'NOT_FOUND',
     wording: { always: NOT_FOUND_TEXT },
@@ -111,6 +117,18 @@ export const ERROR_TABLE: readonly ErrorRow[] = [
     code: 'VALIDATION_FAILED',
     wording: 'as it is',
     meaning: 'A date or time that the type can’t hold.',
+  },
+  {
+    sqlstate: '22009',
+    code: 'VALIDATION_FAILED',
+    wording: 'as it is',
+    meaning: 'A time whose offset from UTC is none.',
+  },
+  {
+    sqlstate: '22023',
+    code: 'VALIDATION_FAILED',
+    wording: 'as it is',
+    meaning: 'A value that a function can’t work with, such as a time zone that is none.',
   },
   {
     sqlstate: '22021',

@@ -207,7 +207,7 @@ describe('npm start', () => {
     ).toEqual({
       data: {
         organizations: { totalCount: 1 },
-        groups: { totalCount: 4 },
+        groups: { totalCount: 5 },
         users: { totalCount: 10 },
       },
     });

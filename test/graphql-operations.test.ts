@@ -49,7 +49,9 @@ describe('the schema', () => {
     const found = mutations.filter((name) => /budget|price|feature/i.test(name));
     expect(found.sort()).toEqual([
       'deleteGroupAiBudget',
+      'priceUnpricedAiUsage',
       'setFeature',
+      'setGroupAiBudgetTerms',
       'upsertAiModelPrices',
       'upsertGroupAiBudget',
     ]);

@@ -25,7 +25,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       fsync: 'off',
       synchronous_commit: 'off',
       full_page_writes: 'off',
-      max_connections: '300',
+      max_connections: '500',
     },
   });
   const client = new Client({ connectionString: postgres.superuserUrl('postgres') });

@@ -1,0 +1,44 @@
+import { Client } from 'pg';
+import { settingsOf } from '../../src/database.ts';
+import type { Connection } from './ledger.ts';
+
+/** A connection of its own that speaks for the gateway, as the server's connections do. */
+export type Gateway = {
+  /** Runs `work` in one transaction. */
+  call<T>(work: (db: Connection) => Promise<T>): Promise<T>;
+  end(): Promise<void>;
+};
+
+export async function connectGateway(url: string, userId: string): Promise<Gateway> {
+  const client = new Client({ connectionString: url });
+  // Without a listener, a connection that breaks would end Node; the query that waits is told anyway.
+  client.on('error', () => {});
+  await client.connect();
+  const db = client as unknown as Connection;
+  const settings = JSON.stringify(settingsOf(userId));
+  return {
+    async call(work) {
+      await client.query('begin');
+      try {
+        await client.query('select set_config(key, value, true) from json_each_text($1)', [
+          settings,
+        ]);
+        const result = await work(db);
+        await client.query('commit');
+        return result;
+      } catch (error) {
+        await client.query('rollback').catch(() => {});
+        throw error;
+      }
+    },
+    end: () => client.end(),
+  };
+}
+
+export async function connectGateways(
+  url: string,
+  userId: string,
+  count: number,
+): Promise<Gateway[]> {
+  return Promise.all(Array.from({ length: count }, () => connectGateway(url, userId)));
+}
