@@ -57,7 +57,8 @@ export function wholeNumber(object: Record<string, unknown>, field: string): str
   );
 }
 
-function shown(value: unknown): string {
+/** A value as it was sent, shortened, for a message. */
+export function shown(value: unknown): string {
   const text = JSON.stringify(value, (_key, inner) =>
     inner instanceof NumberText ? rawJSON(inner.text) : inner,
   );

@@ -8,6 +8,8 @@ import { identify, requireSignedIn, type TokenVerifier } from './identity.ts';
 import { logError } from './log.ts';
 import { answerError, noSuchRoute } from './rest/answers.ts';
 import { budgetRoutes } from './rest/budget.ts';
+import type { RouteContext } from './rest/route.ts';
+import { spendRoutes } from './rest/spend.ts';
 
 /** The HTTP side without GraphQL, which `serve` adds behind it: who calls comes before all else. */
 export function createHttp(options: {
@@ -18,12 +20,11 @@ export function createHttp(options: {
   const app = express().disable('x-powered-by');
   const identified = identify(options.verify, options.pool);
 
-  app.use(
-    '/api/v2',
-    identified,
-    requireSignedIn,
-    budgetRoutes(options.pool, (f) => options.features.require(f)),
-  );
+  const routes: RouteContext = {
+    pool: options.pool,
+    requireFeature: (feature) => options.features.require(feature),
+  };
+  app.use('/api/v2', identified, requireSignedIn, budgetRoutes(routes), spendRoutes(routes));
   app.use('/api', noSuchRoute);
   app.use('/api', answerError);
 
