@@ -11,7 +11,10 @@ import { openDevelopmentDatabase, startDevelopmentDatabase } from './development
 import { signToken } from './identity.ts';
 import { migrate } from './migrate.ts';
 import { type PriceChanges, packagePrices, pricesFromFile, syncPrices } from './prices.ts';
-import { type RunningServer, serve } from './serve.ts';
+import type { RunningServer } from './serve.ts';
+
+/** The server's libraries take longer to load than most commands to run: only who serves loads them. */
+const loadServer = () => import('./serve.ts');
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -40,6 +43,7 @@ export async function start(): Promise<void> {
       AUTH_DATABASE_URL: database.urls.authenticator,
       JWT_SECRET: process.env.JWT_SECRET ?? database.jwtSecret,
     };
+    const { serve } = await loadServer();
     const server = await serve(readServerConfiguration(environment, { graphiqlByDefault: true }));
     say(`Bursar is up after ${((performance.now() - began) / 1000).toFixed(1)} s.\n`);
     if (demo !== undefined) {
@@ -63,6 +67,7 @@ export async function start(): Promise<void> {
 
 export async function serveCommand(): Promise<void> {
   const configuration = readServerConfiguration(process.env, { graphiqlByDefault: false });
+  const { serve } = await loadServer();
   const server: RunningServer = await serve(configuration);
   say(`Bursar answers at ${server.url}`);
   await stopSignal();

@@ -45,6 +45,12 @@ describe('a period', () => {
     // the hour that comes twice belongs to the same day both times
     ['day', '2026-10-25T00:30Z', 'Europe/Berlin', '2026-10-24T22:00Z', '2026-10-25T23:00Z'],
     ['day', '2026-10-25T01:30Z', 'Europe/Berlin', '2026-10-24T22:00Z', '2026-10-25T23:00Z'],
+    // midnight that comes twice: the day begins with the first
+    ['day', '2026-11-01T04:30Z', 'America/Havana', '2026-11-01T04:00Z', '2026-11-02T05:00Z'],
+    ['day', '2026-11-01T05:30Z', 'America/Havana', '2026-11-01T04:00Z', '2026-11-02T05:00Z'],
+    ['day', '2026-10-25T00:30Z', 'Atlantic/Azores', '2026-10-25T00:00Z', '2026-10-26T01:00Z'],
+    // an evening that comes again after midnight
+    ['day', '2006-10-29T02:45Z', 'America/St_Johns', '2006-10-29T02:30Z', '2006-10-30T03:30Z'],
     // midnight that does not exist: the day begins at one
     ['day', '2026-03-29T12:00Z', 'Asia/Beirut', '2026-03-28T22:00Z', '2026-03-29T21:00Z'],
     // the edges themselves: the start is in, the end is out
@@ -67,13 +73,50 @@ describe('a period', () => {
     expect(await windowOf(period, at, timeZone)).toEqual([start, end]);
   });
 
-  test('joins the one before without a gap, in every zone', async () => {
+  test.each([
+    ['this year, in every zone', "name not like 'posix%'", '2026-01-01', '2027-01-01'],
+    [
+      'in zones whose clock went back over midnight, or skipped it, or a whole day',
+      `name in ('America/Havana', 'Atlantic/Azores', 'America/St_Johns', 'America/Sao_Paulo', 'America/Asuncion',
+        'America/Scoresbysund', 'Asia/Beirut', 'Asia/Amman', 'Africa/Cairo', 'Pacific/Apia', 'Australia/Lord_Howe')`,
+      '2004-01-01',
+      '2012-02-01',
+    ],
+  ])(
+    'has its moment in it and joins the next, around every change of clocks %s',
+    async (_, zones, from, to) => {
+      const { rows } = await database.owner.query(
+        `with days as (
+         select generate_series($1::timestamptz, $2, '1 day') as day
+       ), changes as (
+         select name as zone, day
+         from pg_timezone_names, days
+         where ${zones}
+           and (day at time zone name) - (day at time zone 'UTC')
+             <> ((day + '24 hours') at time zone name) - ((day + '24 hours') at time zone 'UTC')
+       ), looks as (
+         select zone, at, w.*, n.period_start as next_start
+         from changes
+           cross join generate_series(day - interval '6 hours', day + interval '30 hours', '30 minutes') as at
+           cross join lateral app_hidden.budget_window('day', at, zone) w
+           cross join lateral app_hidden.budget_window('day', w.period_end, zone) n
+       )
+       select count(*)::int as looks,
+         count(*) filter (where not (period_start <= at and at < period_end and period_end = next_start))::int as wrong
+       from looks`,
+        [from, to],
+      );
+      expect(rows[0].looks).toBeGreaterThan(1000);
+      expect(rows[0].wrong).toBe(0);
+    },
+  );
+
+  test('longer than a day joins the next as well', async () => {
     const { rows } = await database.owner.query(
-      `select zone, period, w.period_end, n.period_start
-       from unnest(array['UTC', 'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Pacific/Apia',
-           'America/Sao_Paulo', 'Asia/Beirut', 'Africa/Cairo']) as zone
-         cross join unnest(array['day', 'week', 'month', 'quarter', 'year']::app_public.budget_period[]) as period
-         cross join generate_series('2009-12-20Z'::timestamptz, '2012-02-01Z', '7 hours') as at
+      `select zone, period, at
+       from unnest(array['UTC', 'America/Havana', 'Atlantic/Azores', 'Pacific/Apia', 'Asia/Beirut']) as zone
+         cross join unnest(array['week', 'month', 'quarter', 'year']::app_public.budget_period[]) as period
+         cross join generate_series('2009-12-20Z'::timestamptz, '2012-02-01Z', '11 hours') as at
          cross join lateral app_hidden.budget_window(period, at, zone) w
          cross join lateral app_hidden.budget_window(period, w.period_end, zone) n
        where not (w.period_start <= at and at < w.period_end and w.period_end = n.period_start)`,

@@ -1,0 +1,231 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, type PoolClient } from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import {
+  authorize,
+  type Company,
+  callOf,
+  createCompany,
+  discrepancies,
+  eventOf,
+  failure,
+  listModels,
+  type Row,
+  record,
+  settle,
+} from './support/ledger.ts';
+
+/** Usage of people who move and leave: it is reported late, and again. */
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await listModels(database.owner);
+});
+afterEach(async () => {
+  expect(await discrepancies(database.owner)).toEqual([]);
+});
+afterAll(() => database?.drop());
+
+const db = () => database.owner;
+const query = async (sql: string, values: unknown[]) => (await db().query<Row>(sql, values)).rows;
+
+const leave = (company: Company, name: string) =>
+  query('delete from app_public.organization_members where organization_id = $1 and user_id = $2', [
+    company.id,
+    company.user(name),
+  ]);
+const join = (company: Company, userId: string) =>
+  query('insert into app_public.organization_members values ($1, $2)', [company.id, userId]);
+const chargedTo = async (...events: Row[]) =>
+  (
+    await query(
+      `select group_id from app_public.ai_usage_events
+       where id = any ($1) order by array_position($1, id)`,
+      [events.map(({ id }) => id)],
+    )
+  ).map(({ group_id }) => group_id);
+
+/** A time that lies between what was done before and what is done next. */
+const aMoment = async () => {
+  await sleep(5);
+  const moment = new Date().toISOString();
+  await sleep(5);
+  return moment;
+};
+
+const companies = async () => {
+  const old = await createCompany(db(), {
+    people: ['ann', 'bob'],
+    groups: { red: { members: ['ann', 'bob'], budget: { limit: 100 } } },
+  });
+  const next = await createCompany(db(), {
+    groups: { Everyone: { budget: { limit: 100 } } },
+  });
+  return { old, next };
+};
+
+describe('a batch that is sent again after its person has moved', () => {
+  test('books only what is new, and that where they are now', async () => {
+    const { old, next } = await companies();
+    const before = eventOf(old.user('ann'), { input_tokens: 3 });
+    await record(db(), [before]);
+    await leave(old, 'ann');
+    await join(next, old.user('ann'));
+    const after = eventOf(old.user('ann'), { input_tokens: 4 });
+    expect(await record(db(), [before, after])).toEqual({ recorded: '1', duplicates: '1' });
+    expect(await chargedTo(before, after)).toEqual([old.group('red'), next.id]);
+  });
+
+  test('while it is being booked, waits for the move or makes the move wait: it is booked once', async () => {
+    const { old, next } = await companies();
+    const event = eventOf(old.user('ann'), { input_tokens: 3 });
+    const first = await db().connect();
+    try {
+      await first.query('begin');
+      await record(first, [event]);
+      let moved = false;
+      const move = (async () => {
+        await leave(old, 'ann');
+        await join(next, old.user('ann'));
+        moved = true;
+      })();
+      await expect.poll(waiting, { timeout: 5_000, interval: 5 }).toBe(1);
+      expect(moved).toBe(false);
+      await first.query('commit');
+      await move;
+    } finally {
+      await first.query('rollback');
+      first.release();
+    }
+    expect(await record(db(), [event])).toEqual({ recorded: '0', duplicates: '1' });
+    expect(await chargedTo(event)).toEqual([old.group('red')]);
+  });
+
+  test('and that meets the move halfway asks to be sent again', async () => {
+    const { old, next } = await companies();
+    const event = eventOf(old.user('ann'), { input_tokens: 3 });
+    const mover: PoolClient = await db().connect();
+    let booking: Promise<unknown>;
+    try {
+      await mover.query('begin');
+      await mover.query('delete from app_public.organization_members where user_id = $1', [
+        old.user('ann'),
+      ]);
+      booking = failure(record(db(), [event]));
+      await expect.poll(waiting, { timeout: 5_000, interval: 5 }).toBe(1);
+      await mover.query('commit');
+    } finally {
+      await mover.query('rollback');
+      mover.release();
+    }
+    expect(await booking).toMatchObject({ code: '40001' });
+    await join(next, old.user('ann'));
+    expect(await record(db(), [event])).toEqual({ recorded: '1', duplicates: '0' });
+    expect(await chargedTo(event)).toEqual([next.id]);
+  });
+
+  const waiting = async () =>
+    (
+      await query(
+        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        [],
+      )
+    ).length;
+});
+
+describe('usage of somebody who has left', () => {
+  test('is charged where they belonged when it occurred, beside that of who is still there', async () => {
+    const { old } = await companies();
+    const early = await aMoment();
+    await leave(old, 'ann');
+    const events = [
+      eventOf(old.user('ann'), { input_tokens: 1, occurred_at: early }),
+      eventOf(old.user('bob'), { input_tokens: 1 }),
+      eventOf(old.user('ann'), {
+        input_tokens: 1,
+        occurred_at: early,
+        group_id: old.group('red'),
+        organization_id: old.id,
+      }),
+    ];
+    expect(await record(db(), events)).toEqual({ recorded: '3', duplicates: '0' });
+    expect(await chargedTo(...events)).toEqual(Array(3).fill(old.group('red')));
+  });
+
+  test('that occurred afterwards is refused, and named', async () => {
+    const { old } = await companies();
+    await leave(old, 'ann');
+    const event = eventOf(old.user('ann'), {});
+    expect(await failure(record(db(), [eventOf(old.user('bob')), event]))).toMatchObject({
+      code: 'BU400',
+      column: 'events[1].user_id',
+    });
+  });
+
+  test('goes to the organization of that time where they have a new one', async () => {
+    const { old, next } = await companies();
+    const early = await aMoment();
+    await leave(old, 'ann');
+    await join(next, old.user('ann'));
+    const events = [
+      eventOf(old.user('ann'), { input_tokens: 1, occurred_at: early }),
+      eventOf(old.user('ann'), { input_tokens: 1 }),
+    ];
+    await record(db(), events);
+    expect(await chargedTo(...events)).toEqual([old.group('red'), next.id]);
+  });
+
+  test('is booked where the user, the group or the whole organization is gone', async () => {
+    const { old } = await companies();
+    const early = await aMoment();
+    await query('delete from app_public.groups where id = $1', [old.group('red')]);
+    await query('delete from app_public.users where id = $1', [old.user('ann')]);
+    const event = eventOf(old.user('ann'), { occurred_at: early, group_id: old.group('red') });
+    await record(db(), [event]);
+    await query('delete from app_public.organizations where id = $1', [old.id]);
+    const last = eventOf(old.user('bob'), { occurred_at: early });
+    await record(db(), [last]);
+    expect(await chargedTo(event, last)).toEqual([old.group('red'), old.id]);
+  });
+
+  test('that was authorized is settled where it was, and reported there too', async () => {
+    const { old, next } = await companies();
+    const calls = [1, 2].map(() => callOf(old.user('ann'), { input_tokens: 5 })) as [Row, Row];
+    for (const call of calls) await authorize(db(), call);
+    await leave(old, 'ann');
+    await join(next, old.user('ann'));
+    const [settled, reported] = calls;
+    await settle(db(), { request_id: settled.request_id, input_tokens: 5, output_tokens: 0 });
+    const events = calls.map(({ request_id: id }) =>
+      eventOf(old.user('ann'), { id, input_tokens: 5 }),
+    );
+    expect(await record(db(), events)).toEqual({ recorded: '1', duplicates: '1' });
+    await settle(db(), { request_id: reported.request_id, input_tokens: 5, output_tokens: 0 });
+    expect(await chargedTo(...events)).toEqual([old.group('red'), old.group('red')]);
+  });
+});
+
+test('the usage of an organization that is gone is read by whoever reads all', async () => {
+  const { old } = await companies();
+  await record(db(), [eventOf(old.user('ann'), { input_tokens: 7 })]);
+  const auditor = await createCompany(db(), { people: ['audrey'] });
+  await query(`insert into app_public.user_site_roles (user_id, role) values ($1, 'auditor')`, [
+    auditor.user('audrey'),
+  ]);
+  await query('delete from app_public.organizations where id = $1', [old.id]);
+  const client = new Client({
+    connectionString: await database.createLogin(auditor.user('audrey')),
+  });
+  await client.connect();
+  try {
+    const { rows } = await client.query(
+      'select cost_micros::int as cost from app_public.ai_usage_events where organization_id = $1',
+      [old.id],
+    );
+    expect(rows).toEqual([{ cost: 7 }]);
+  } finally {
+    await client.end();
+  }
+});

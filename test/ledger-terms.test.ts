@@ -1,0 +1,297 @@
+import { randomUUID } from 'node:crypto';
+import type { PoolClient } from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { connectGateways, type Gateway } from './support/gateway.ts';
+import {
+  authorize,
+  callOf,
+  createCompany,
+  discrepancies,
+  eventOf,
+  failure,
+  listModels,
+  record,
+  rowOf,
+  settle,
+  statusOf,
+} from './support/ledger.ts';
+import { createWorld, type World } from './support/world.ts';
+
+/** What happens to calls while somebody changes what they are decided by. */
+let database: TestDatabase;
+let world: World;
+const gateways: Gateway[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  world = await createWorld(database.owner);
+  await listModels(database.owner);
+});
+afterEach(async () => {
+  await Promise.all(gateways.splice(0).map((gateway) => gateway.end()));
+  expect(await discrepancies(database.owner)).toEqual([]);
+});
+afterAll(() => database?.drop());
+
+const db = () => database.owner;
+
+/** Runs `change` in a transaction that stays open until `meanwhile` waits for it. */
+async function whileUncommitted(
+  change: (client: PoolClient) => Promise<unknown>,
+  meanwhile: () => Promise<unknown>,
+): Promise<unknown> {
+  const client = await db().connect();
+  try {
+    await client.query('begin');
+    await change(client);
+    const waiting = meanwhile();
+    // Its failure is for whoever awaits it below.
+    waiting.catch(() => {});
+    await expect.poll(() => waitsForLocks(), { timeout: 5_000, interval: 5 }).toBeGreaterThan(0);
+    await client.query('commit');
+    return await waiting;
+  } finally {
+    await client.query('rollback');
+    client.release();
+  }
+}
+
+async function waitsForLocks(): Promise<number> {
+  const { rowCount } = await db().query(
+    `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  );
+  return rowCount ?? 0;
+}
+
+describe('a call that waits for a change of terms is decided by the new ones', () => {
+  const setTerms = (client: PoolClient, groupId: string, terms: object) =>
+    rowOf(client, 'set_group_ai_budget_terms', { group_id: groupId, ...terms });
+
+  test('a lower limit', async () => {
+    const company = await createCompany(db(), {
+      people: ['ann'],
+      groups: { red: { members: ['ann'], budget: { limit: 1000 } } },
+    });
+    const ask = () => authorize(db(), callOf(company.user('ann'), { input_tokens: 80 }));
+    expect(await ask()).toMatchObject({ allowed: true });
+    const answer = await whileUncommitted(
+      (client) =>
+        rowOf(client, 'upsert_group_ai_budget', {
+          group_id: company.group('red'),
+          spend_limit_micros: 100,
+        }),
+      ask,
+    );
+    expect(answer).toMatchObject({
+      allowed: false,
+      reason: 'GROUP_BUDGET_EXCEEDED',
+      limit_micros: '100',
+      held_micros: '80',
+    });
+  });
+
+  test('one pool where each had a share', async () => {
+    const company = await createCompany(db(), {
+      people: ['ann', 'bob'],
+      groups: { red: { members: ['ann', 'bob'], budget: { limit: 100, appliesTo: 'member' } } },
+    });
+    const ask = (name: string) => () =>
+      authorize(db(), callOf(company.user(name), { input_tokens: 80 }));
+    await ask('ann')();
+    const answer = await whileUncommitted(
+      (client) => setTerms(client, company.group('red'), { applies_to: 'group' }),
+      ask('bob'),
+    );
+    expect(answer).toMatchObject({ reason: 'GROUP_BUDGET_EXCEEDED', held_micros: '80' });
+  });
+
+  test('a share for each where there was one pool: what each holds stays theirs', async () => {
+    const company = await createCompany(db(), {
+      people: ['ann', 'bob'],
+      groups: { red: { members: ['ann', 'bob'], budget: { limit: 200 } } },
+    });
+    const ask = (name: string) => () =>
+      authorize(db(), callOf(company.user(name), { input_tokens: 75 }));
+    const held = callOf(company.user('ann'), { input_tokens: 90 });
+    await authorize(db(), held);
+    await record(db(), [eventOf(company.user('ann'), { input_tokens: 30 })]);
+    const answer = await whileUncommitted(async (client) => {
+      await setTerms(client, company.group('red'), { applies_to: 'member' });
+      await rowOf(client, 'upsert_group_ai_budget', {
+        group_id: company.group('red'),
+        spend_limit_micros: 160,
+      });
+    }, ask('ann'));
+    expect(answer).toMatchObject({
+      reason: 'MEMBER_BUDGET_EXCEEDED',
+      spent_micros: '30',
+      held_micros: '90',
+    });
+    expect(await ask('bob')()).toMatchObject({ allowed: true, held_micros: '75' });
+    await settle(db(), { request_id: held.request_id, input_tokens: 50, output_tokens: 0 });
+    expect(await ask('ann')()).toMatchObject({ allowed: true, spent_micros: '80' });
+  });
+
+  test('a ceiling that was not there', async () => {
+    const company = await createCompany(db(), {
+      people: ['ann'],
+      groups: { red: { members: ['ann'], budget: { limit: 1000 } } },
+    });
+    const answer = await whileUncommitted(
+      (client) =>
+        rowOf(client, 'upsert_group_ai_budget', { group_id: company.id, spend_limit_micros: 5 }),
+      () => authorize(db(), callOf(company.user('ann'), { input_tokens: 6 })),
+    );
+    expect(answer).toMatchObject({ reason: 'ORGANIZATION_BUDGET_EXCEEDED' });
+  });
+
+  test('a budget that is taken away from the group that was to be charged: try again', async () => {
+    const company = await createCompany(db(), {
+      people: ['ann'],
+      groups: {
+        red: { members: ['ann'], budget: { limit: 1000 } },
+        blue: { members: ['ann'], budget: { limit: 5 } },
+      },
+    });
+    const call = callOf(company.user('ann'), { input_tokens: 6 });
+    const answer = await failure(
+      whileUncommitted(
+        (client) => rowOf(client, 'delete_group_ai_budget', { group_id: company.group('red') }),
+        () => authorize(db(), call),
+      ),
+    );
+    expect(answer).toMatchObject({ code: '40001' });
+    expect(await authorize(db(), call)).toMatchObject({
+      group_id: company.group('blue'),
+      reason: 'GROUP_BUDGET_EXCEEDED',
+    });
+  });
+});
+
+test('usage that is booked while the period changes is in the new counters', async () => {
+  const company = await createCompany(db(), {
+    people: ['ann'],
+    groups: { red: { members: ['ann'], budget: { limit: 1000, period: 'month' } } },
+  });
+  await record(db(), [eventOf(company.user('ann'), { input_tokens: 3 })]);
+  await whileUncommitted(
+    (client) =>
+      rowOf(client, 'set_group_ai_budget_terms', {
+        group_id: company.group('red'),
+        applies_to: 'member',
+        period: 'lifetime',
+      }),
+    () => record(db(), [eventOf(company.user('ann'), { input_tokens: 4 })]),
+  );
+  expect(await authorize(db(), callOf(company.user('ann')))).toMatchObject({ spent_micros: '7' });
+});
+
+test('a change of terms, and somebody’s leaving, come to their turn however many calls there are', async () => {
+  const company = await createCompany(db(), {
+    people: ['ann', 'bob'],
+    groups: { red: { members: ['ann', 'bob'], budget: { limit: 1_000_000_000 } } },
+  });
+  gateways.push(
+    ...(await connectGateways(database.urls.authenticator, world.people.ai_gateway, 12)),
+  );
+  let over = false;
+  let calls = 0;
+  const traffic = gateways.map(async (gateway) => {
+    while (!over) {
+      const call = callOf(company.user('ann'), { input_tokens: 1 });
+      await gateway.call((one) => authorize(one, call));
+      await gateway.call((one) =>
+        settle(one, { request_id: call.request_id, input_tokens: 1, output_tokens: 0 }),
+      );
+      calls += 1;
+    }
+  });
+  const waits: number[] = [];
+  const timed = async (work: Promise<unknown>) => {
+    const begun = performance.now();
+    await work;
+    waits.push(performance.now() - begun);
+  };
+  await expect.poll(() => calls, { timeout: 10_000 }).toBeGreaterThan(20);
+  for (const period of ['day', 'week', 'year', 'lifetime']) {
+    await timed(company.setBudget('red', { limit: 1_000_000_000, period }));
+  }
+  await timed(company.change({ time_zone: 'Europe/Berlin' }));
+  await timed(
+    db().query('delete from app_public.organization_members where user_id = $1', [
+      company.user('bob'),
+    ]),
+  );
+  over = true;
+  await Promise.all(traffic);
+  expect(Math.max(...waits)).toBeLessThan(3_000);
+  expect(await statusOf(db(), company.group('red'))).toMatchObject({
+    spent_micros: String(calls),
+    held_micros: '0',
+  });
+});
+
+describe('at another isolation level', () => {
+  const inSnapshot = async (work: (client: PoolClient) => Promise<unknown>) => {
+    const client = await db().connect();
+    try {
+      await client.query('begin isolation level repeatable read');
+      return await failure(work(client));
+    } finally {
+      await client.query('rollback');
+      client.release();
+    }
+  };
+
+  test('what counts refuses to work on a stale picture, and says so', async () => {
+    const company = await createCompany(db(), {
+      people: ['ann'],
+      groups: { red: { members: ['ann'], budget: { limit: 1000 } } },
+    });
+    const refused = {
+      code: 'BU400',
+      message:
+        'Spend is counted in transactions of isolation level read committed, not repeatable read.',
+    };
+    expect(await inSnapshot((c) => authorize(c, callOf(company.user('ann'))))).toEqual(refused);
+    expect(await inSnapshot((c) => record(c, [eventOf(company.user('ann'))]))).toEqual(refused);
+    expect(
+      await inSnapshot((c) =>
+        rowOf(c, 'set_group_ai_budget_terms', { group_id: company.group('red'), period: 'day' }),
+      ),
+    ).toEqual(refused);
+    expect(
+      await inSnapshot((c) =>
+        c.query(`update app_public.organizations set time_zone = 'Asia/Tokyo' where id = $1`, [
+          company.id,
+        ]),
+      ),
+    ).toEqual(refused);
+  });
+});
+
+test('a group that is deleted takes its budget along, and what it spent stays the organization’s', async () => {
+  const company = await createCompany(db(), {
+    people: ['ann'],
+    groups: {
+      red: { members: ['ann'], budget: { limit: 100, appliesTo: 'member' } },
+      Everyone: { budget: { limit: 1000 } },
+    },
+  });
+  const call = callOf(company.user('ann'), { input_tokens: 20 });
+  await authorize(db(), call);
+  await record(db(), [eventOf(company.user('ann'), { input_tokens: 30 })]);
+  await db().query('delete from app_public.groups where id = $1', [company.group('red')]);
+  expect(await statusOf(db(), company.id)).toMatchObject({ spent_micros: '30', held_micros: '20' });
+  await settle(db(), { request_id: call.request_id, input_tokens: 25, output_tokens: 0 });
+  expect(await statusOf(db(), company.id)).toMatchObject({ spent_micros: '55', held_micros: '0' });
+  const named = callOf(company.user('ann'), { group_id: company.group('red') });
+  expect(await failure(authorize(db(), named))).toMatchObject({
+    code: 'BU400',
+    column: 'group_id',
+  });
+  expect(await authorize(db(), callOf(company.user('ann'), { request_id: randomUUID() }))).toEqual(
+    expect.objectContaining({ group_id: company.id, limit_micros: '1000' }),
+  );
+});
