@@ -73,6 +73,32 @@ const QUERIES: Record<string, (w: World) => string> = {
     }
   }`,
   'sum of budgets': () => '{ groupAiBudgets { aggregates { sum { spendLimitMicros } } } }',
+  'page of groups with their standing': () => `{
+    groups(first: 50, orderBy: NAME_ASC) {
+      nodes { name groupAiBudget { spendLimitMicros } aiBudgetStatus { spentMicros remainingMicros } }
+    }
+  }`,
+  'spend of a month by group and model': (w) => `{
+    aiSpendDailies(filter: {
+      organizationId: { equalTo: "${w.organization}" }
+      day: { greaterThanOrEqualTo: "2026-11-01", lessThan: "2026-12-01" }
+    }) {
+      groupedAggregates(groupBy: [GROUP_ID, MODEL]) { keys sum { costMicros requests } }
+    }
+  }`,
+  'page of the ledger': (w) => `{
+    aiUsageEvents(
+      filter: { organizationId: { equalTo: "${w.organization}" } }, orderBy: OCCURRED_AT_DESC, first: 20
+    ) {
+      nodes { id occurredAt model costMicros } pageInfo { hasNextPage endCursor }
+    }
+  }`,
+  authorization: (w) => `mutation {
+    authorizeAiSpend(input: {
+      requestId: "00000000-0000-4000-8000-000000000001", userId: "${w.people.member}"
+      provider: "acme", model: "one", inputTokens: "1", maxOutputTokens: "1"
+    }) { decision { allowed reason remainingMicros } }
+  }`,
   'budget upsert': (w) => `mutation {
     upsertGroupAiBudget(input: { groupId: "${w.group}", spendLimitMicros: "500000000" }) {
       groupAiBudget { spendLimitMicros group { name } }

@@ -1,0 +1,23 @@
+begin
+
+-- then
+
+select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
+
+-- then
+
+select
+__authorize_ai_spend__."allowed"::text as "0",
+__authorize_ai_spend__."reason" as "1",
+__authorize_ai_spend__."remaining_micros"::text as "2",
+(not (__authorize_ai_spend__ is null))::text as "3"
+from "app_public"."authorize_ai_spend"($1::"uuid",
+$2::"uuid",
+$3::"text",
+$4::"text",
+$5::"int8",
+$6::"int8") as __authorize_ai_spend__;
+
+-- then
+
+commit
