@@ -137,6 +137,12 @@ export const ERROR_TABLE: readonly ErrorRow[] = [
     meaning: 'A NUL byte, or bytes that are no UTF-8.',
   },
   {
+    sqlstate: '54001',
+    code: 'VALIDATION_FAILED',
+    wording: { always: 'A value is nested too deep.' },
+    meaning: 'JSON within JSON, to a depth that nothing here needs.',
+  },
+  {
     sqlstate: '22P05',
     code: 'VALIDATION_FAILED',
     wording: { always: 'A text has a character that can’t be stored, such as NUL.' },

@@ -14,6 +14,7 @@ import {
   record,
   rowOf,
   settle,
+  statusOf,
 } from './support/ledger.ts';
 
 /** What booking locks, and what it does not depend on. */
@@ -151,6 +152,95 @@ describe('what a session has set', () => {
     }
   });
 });
+
+describe('a session that has its own idea of UTC', () => {
+  // In these `at time zone 'UTC'` means something else, unless a function sets the time zone.
+  test.each([
+    "set timezone to 'UTC-5'",
+    "set timezone to 'UTC+10'",
+    "set timezone_abbreviations to 'Australia'",
+  ])('%s', async (setting) => {
+    const far = await createCompany(db(), {
+      people: ['ann'],
+      settings: { time_zone: 'America/New_York' },
+      groups: { red: { members: ['ann'], budget: { limit: 1000, period: 'day' } } },
+    });
+    const plain = await statusOf(db(), far.group('red'));
+    const client = await db().connect();
+    try {
+      await client.query(setting);
+      const call = callOf(far.user('ann'), { input_tokens: 5 });
+      const used = { request_id: call.request_id, input_tokens: 5, output_tokens: 0 };
+      const decision = await authorize(client, call);
+      expect(decision.period_start).toEqual(plain.period_start);
+      const occurred_at = new Date().toISOString();
+      const settlement = await settle(client, { ...used, occurred_at });
+      expect(await settle(db(), { ...used, occurred_at })).toEqual(settlement);
+      const events = [eventOf(far.user('ann'), { input_tokens: 6, occurred_at })];
+      await record(client, events);
+      await client.query(`select app_public.set_group_ai_budget_terms($1, period => 'month')`, [
+        far.group('red'),
+      ]);
+      await client.query(`select app_public.set_group_ai_budget_terms($1, period => 'day')`, [
+        far.group('red'),
+      ]);
+      expect(await statusOf(client, far.group('red'))).toMatchObject({ spent_micros: '11' });
+      expect(await discrepancies(client)).toEqual([]);
+    } finally {
+      await client.query('reset all');
+      client.release(true);
+    }
+    expect(await statusOf(db(), far.group('red'))).toMatchObject({
+      spent_micros: '11',
+      period_start: plain.period_start,
+    });
+    expect(await discrepancies(db())).toEqual([]);
+  });
+
+  test('every function that works with a calendar says what UTC is', async () => {
+    const { rows } = await db().query(
+      `select p.oid::regprocedure::text as function
+       from pg_proc p
+       where p.pronamespace in ('app_public'::regnamespace, 'app_hidden'::regnamespace, 'app_private'::regnamespace)
+         and p.prosrc ~ 'at time zone|date_trunc|::date'
+         and not coalesce(p.proconfig, '{}') @> array['TimeZone=UTC']`,
+    );
+    expect(rows).toEqual([]);
+  });
+});
+
+test('a group with the id of one that is gone has its past', async () => {
+  const again = await createCompany(db(), {
+    people: ['ann'],
+    groups: { red: { members: ['ann'], budget: { limit: 100 } } },
+  });
+  const call = callOf(again.user('ann'), { input_tokens: 30 });
+  await authorize(db(), call);
+  await record(db(), [eventOf(again.user('ann'), { input_tokens: 40 })]);
+  const red = again.group('red');
+  await db().query('delete from app_public.groups where id = $1', [red]);
+  await db().query(
+    `insert into app_public.groups (id, organization_id, name) values ($1, $2, 'red again')`,
+    [red, again.id],
+  );
+  expect(await statusOf(db(), red)).toMatchObject({ spent_micros: '40', held_micros: '30' });
+  await settle(db(), { request_id: call.request_id, input_tokens: 20, output_tokens: 0 });
+  expect(await statusOf(db(), red)).toMatchObject({ spent_micros: '60', held_micros: '0' });
+  expect(await discrepancies(db())).toEqual([]);
+});
+
+test.each(['users', 'organizations', 'groups'])(
+  'none of %s has the nil UUID, which stands for all',
+  async (table) => {
+    const nil = '00000000-0000-0000-0000-000000000000';
+    const statement = {
+      users: `insert into app_public.users (id, username) values ('${nil}', 'nil')`,
+      organizations: `insert into app_public.organizations (id, name) values ('${nil}', 'nil')`,
+      groups: `insert into app_public.groups (id, organization_id, name) values ('${nil}', '${company.id}', 'nil')`,
+    }[table];
+    expect(await failure(db().query(String(statement)))).toMatchObject({ code: '23514' });
+  },
+);
 
 describe('months that are dropped', () => {
   test('leave totals, counters and ids behind, and the books agree', async () => {

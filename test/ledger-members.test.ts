@@ -207,6 +207,58 @@ describe('usage of somebody who has left', () => {
   });
 });
 
+test('who has left a group or an organization reads nothing of it, nor as of a time when they were there', async () => {
+  const { old } = await companies();
+  const client = new Client({ connectionString: await database.createLogin(old.user('ann')) });
+  await client.connect();
+  const groupsAt = async (at: string) =>
+    (
+      await client.query(
+        `select candidate_group_id as id from app_public.explain_ai_budget($1, 'acme', 'unit', $2)`,
+        [old.user('ann'), at],
+      )
+    ).rows.map(({ id }) => id);
+  try {
+    const then = await aMoment();
+    expect(await groupsAt(then)).toEqual([old.group('red'), old.id]);
+    await query('delete from app_public.group_members where user_id = $1', [old.user('ann')]);
+    expect(await groupsAt(then)).toEqual([old.id]);
+    await leave(old, 'ann');
+    expect(await failure(groupsAt(then))).toMatchObject({ code: 'BU400', column: 'user_id' });
+  } finally {
+    await client.end();
+  }
+});
+
+test('an admin learns of somebody’s memberships in their own organization alone', async () => {
+  const { old, next } = await companies();
+  await query(
+    `insert into app_public.organization_member_roles (organization_id, user_id, role)
+     values ($1, $2, 'organization_admin')`,
+    [old.id, old.user('bob')],
+  );
+  const client = new Client({ connectionString: await database.createLogin(old.user('bob')) });
+  await client.connect();
+  const ask = async () =>
+    (
+      await client.query(
+        `select candidate_group_id from app_public.explain_ai_budget($1, 'acme', 'unit', '2026-06-01')`,
+        [old.user('ann')],
+      )
+    ).rows;
+  try {
+    const before = await ask();
+    await query(
+      `insert into app_public.organization_members (organization_id, user_id, created_at)
+       values ($1, $2, '2026-05-01')`,
+      [next.id, old.user('ann')],
+    );
+    expect(await ask()).toEqual(before);
+  } finally {
+    await client.end();
+  }
+});
+
 test('the usage of an organization that is gone is read by whoever reads all', async () => {
   const { old } = await companies();
   await record(db(), [eventOf(old.user('ann'), { input_tokens: 7 })]);

@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import {
+  authorize,
   type Company,
+  callOf,
   createCompany,
   discrepancies,
   eventOf,
@@ -10,6 +12,7 @@ import {
   listModels,
   type Row,
   record,
+  settle,
   statusOf,
 } from './support/ledger.ts';
 
@@ -84,6 +87,26 @@ describe('a batch', () => {
     const total = (key: string) => receipts.reduce((sum, r) => sum + Number(r[key]), 0);
     expect([total('recorded'), total('duplicates')]).toEqual([200, 800]);
     expect(await count()).toBe(before + 202);
+  });
+
+  test('books an id once, also when it comes again for somebody else elsewhere, or as a request of theirs', async () => {
+    const other = await createCompany(db(), { people: ['eve'] });
+    const first = event({ input_tokens: 1 });
+    await record(db(), [first]);
+    expect(await record(db(), [{ ...first, user_id: other.user('eve') }])).toEqual({
+      recorded: '0',
+      duplicates: '1',
+    });
+    const call = callOf(company.user('ann'), { input_tokens: 1 });
+    await authorize(db(), call);
+    const reported = eventOf(other.user('eve'), { id: call.request_id, input_tokens: 1 });
+    await record(db(), [reported]);
+    await settle(db(), { request_id: call.request_id, input_tokens: 1, output_tokens: 0 });
+    const rows = await query(
+      'select organization_id from app_public.ai_usage_events where id = any ($1)',
+      [[first.id, call.request_id]],
+    );
+    expect(rows).toEqual([{ organization_id: company.id }, { organization_id: company.id }]);
   });
 
   test('of what is recorded already passes when its person has left since', async () => {

@@ -1,6 +1,14 @@
 --! Previous: sha1:e819f4dbdb7be92674bd659f7621b545816ae79f
---! Hash: sha1:1cca7800fecd07fde0a9d3673b1fce97447f19fe
+--! Hash: sha1:eb8f7b83cdb661a031fd348f8385f4cb6b6edf04
 --! Message: usage, spend and enforcement
+
+-- In the books of spend the nil UUID stands for all.
+alter table app_public.users
+  add constraint user_id_is_not_nil check (id <> '00000000-0000-0000-0000-000000000000');
+alter table app_public.organizations
+  add constraint organization_id_is_not_nil check (id <> '00000000-0000-0000-0000-000000000000');
+alter table app_public.groups
+  add constraint group_id_is_not_nil check (id <> '00000000-0000-0000-0000-000000000000');
 
 -- Ranges of validity that can't overlap, for the price history.
 create extension if not exists btree_gist with schema public;
@@ -81,6 +89,8 @@ create table app_private.ai_usage_event_keys (
   occurred_at timestamptz not null,
   constraint event_is_booked_once primary key (organization_id, id)
 );
+
+create index ai_usage_event_keys_by_id on app_private.ai_usage_event_keys (id);
 
 create table app_public.ai_usage_events (
   organization_id uuid not null,
@@ -284,9 +294,7 @@ create type app_private.usage_caller as (
   -- The organizations that fit; there must be one.
   fitting uuid[],
   -- Whether they belong to it still.
-  is_member boolean,
-  -- Wherever they have ever belonged.
-  all_time uuid[]
+  is_member boolean
 );
 
 -- Prices that are known already have held for as long as anybody knows.
@@ -297,6 +305,9 @@ from app_public.ai_model_prices;
 
 --! Included budget-periods.sql
 -- Over which time spend counts: calendar periods of a place, where days can have 23 or 25 hours.
+--
+-- Whatever works with a calendar sets the time zone: a session's own can be a rule of its making, `UTC-5`, in which
+-- the name UTC is five hours off.
 
 comment on type app_public.budget_period is
   'Calendar periods in the organization''s time zone; weeks begin on Monday. lifetime never begins anew.';
@@ -304,6 +315,7 @@ comment on type app_public.budget_period is
 create or replace function app_hidden.first_instant(local timestamp, time_zone text) returns timestamptz
 language plpgsql stable security invoker parallel safe
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 declare
   instant timestamptz := local at time zone time_zone;
@@ -330,6 +342,7 @@ create or replace function app_hidden.budget_window(
 )
 language plpgsql stable security invoker parallel safe
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 declare
   step interval;
@@ -769,7 +782,13 @@ language plpgsql volatile security invoker
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  if not exists (select from pg_timezone_names where name = new.time_zone and name not like 'posix%') then
+  if not exists (select from pg_timezone_names where name = new.time_zone and name not like 'posix%')
+    -- `CET` is a zone with summer time, and an abbreviation without, which is what PostgreSQL takes it for.
+    or (
+      new.time_zone not in ('UTC', 'GMT')
+      and exists (select from pg_timezone_abbrevs where abbrev = upper(new.time_zone))
+    )
+  then
     raise exception using
       errcode = 'BU400',
       message = format('time_zone must be an IANA name such as Europe/Berlin, not %s.', quote_literal(left(new.time_zone, 60))),
@@ -781,7 +800,7 @@ $$;
 
 revoke all on function app_private.check_time_zone() from public;
 comment on function app_private.check_time_zone() is
-  'Trigger: refuses a time zone that PostgreSQL does not know (BU400).';
+  'Trigger: refuses a time zone that PostgreSQL does not know, or knows as something else (BU400).';
 
 create or replace trigger check_time_zone_of_new_organizations before insert on app_public.organizations
   for each row when (new.time_zone <> 'UTC') execute function app_private.check_time_zone();
@@ -1247,6 +1266,8 @@ create or replace function app_private.drop_usage_before(month date) returns set
 language plpgsql volatile security invoker
 set search_path to pg_catalog, pg_temp
 set timezone to 'UTC'
+-- Behind whoever waits here every booking waits.
+set lock_timeout to '3s'
 as $$
 declare
   old record;
@@ -1268,7 +1289,7 @@ begin
       join pg_class c on c.oid = i.inhrelid
       join pg_namespace n on n.oid = c.relnamespace
     where i.inhparent = 'app_public.ai_usage_events'::regclass
-      and c.relname ~ '^ai_usage_events_\d{4}_\d\d$'
+      and c.relname ~ '^ai_usage_events_[0-9]{4}_[0-9]{2}$'
       and to_date(right(c.relname, 7), 'YYYY_MM') < month
     order by c.relname
   loop
@@ -1280,10 +1301,22 @@ $$;
 
 revoke all on function app_private.drop_usage_before(date) from public;
 comment on function app_private.drop_usage_before(date) is
-  'For the database''s owner: takes the months before this one, given as its first day, out of the ledger, and names the tables that are left standing alone, to be moved or dropped. Daily totals, counters and the ids of events stay. BU400 for a month that is younger than 13 months.';
+  'For the database''s owner: takes the months before this one, given as its first day, out of the ledger, and names the tables that are left standing alone, to be moved or dropped. Daily totals, counters and the ids of events stay. Errors: BU400 for a month that is younger than 13 months, 55P03 when somebody is still reading after 3 seconds: try again.';
 --! EndIncluded usage-months.sql
 --! Included gateway-rights.sql
 -- Who may record usage and authorize spend, and what the functions for that have in common.
+
+create or replace function app_hidden.records_usage() returns boolean
+language sql stable security definer parallel safe
+set search_path to pg_catalog, pg_temp
+as $$
+  select app_hidden.has_site_role('owner', 'ai_gateway')
+$$;
+
+revoke all on function app_hidden.records_usage() from public;
+grant execute on function app_hidden.records_usage() to bursar_user;
+comment on function app_hidden.records_usage() is
+  'Whether a site role lets the current user record usage and authorize spend.';
 
 create or replace function app_private.require_gateway() returns void
 language plpgsql stable security definer
@@ -1291,7 +1324,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- session_user: within a security definer function current_user is always the owner.
-  if not app_hidden.has_site_role('owner', 'ai_gateway') and not pg_has_role(session_user, current_user, 'usage') then
+  if not app_hidden.records_usage() and not pg_has_role(session_user, current_user, 'usage') then
     raise exception using
       errcode = '42501',
       message = 'Usage is recorded and spend authorized by ai_gateway and owner.',
@@ -1395,7 +1428,7 @@ comment on function app_private.pool() is
 -- Whose budget a call is charged to. This is the one resolver: authorizing, recording and explaining use it.
 
 create or replace function app_private.organizations_of_call(
-  user_id uuid, organization_id uuid, group_id uuid, at timestamptz
+  user_id uuid, organization_id uuid, group_id uuid, at timestamptz, among uuid[] default null
 ) returns uuid[]
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
@@ -1410,6 +1443,7 @@ begin
       where m.user_id = organizations_of_call.user_id
         and m.group_id = m.organization_id
         and m.until > at
+        and (among is null or m.organization_id = any (among))
         and (organizations_of_call.organization_id is null or m.organization_id = organizations_of_call.organization_id)
         and (organizations_of_call.group_id is null or exists (
           select from app_private.ai_memberships g
@@ -1424,9 +1458,9 @@ begin
 end
 $$;
 
-revoke all on function app_private.organizations_of_call(uuid, uuid, uuid, timestamptz) from public;
-comment on function app_private.organizations_of_call(uuid, uuid, uuid, timestamptz) is
-  'The organizations to which a call at a moment can belong, by the organization or group that it names and the memberships of its user. A call needs exactly one.';
+revoke all on function app_private.organizations_of_call(uuid, uuid, uuid, timestamptz, uuid[]) from public;
+comment on function app_private.organizations_of_call(uuid, uuid, uuid, timestamptz, uuid[]) is
+  'The organizations to which a call at a moment can belong, by the organization or group that it names and the memberships of its user; among these alone, where they are given. A call needs exactly one.';
 
 create or replace function app_private.call_problem(
   user_id uuid, organization_id uuid, group_id uuid, organizations uuid[],
@@ -1709,6 +1743,7 @@ returns table (
 )
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 #variable_conflict use_column
 begin
@@ -1930,11 +1965,11 @@ comment on function app_private.follow_time_zone() is
 -- How usage gets into the ledger, the daily totals and the counters: all in one transaction, or not at all.
 --
 -- Locks are always taken in this order, so that nobody waits in a circle:
---   1. the request (advisory, one for each request_id: only who knows it can wait for it)
+--   1. the request, when it is settled or released
 --   2. keys of events, by organization and id; rows of the ledger that get a price are not waited for
 --   3. daily totals, by primary key
 --   4. pools, which are the accounts of groups: by organization, Everyone last, then by group
---   5. accounts of members, and counters: only ever touched by who holds the pool, and in the same order
+--   5. accounts of members, counters, and a new request: by who holds the pool, or by who refuses and waits for nothing
 --   6. a month that is made: nobody waits for this, and it comes last, so that whoever makes one waits for nobody
 -- This holds for one call. Several in one transaction keep the order only among themselves.
 --
@@ -1993,12 +2028,24 @@ begin
   insert into app_private.ai_spend_accounts (organization_id, group_id, user_id, swept_until)
   values (new.organization_id, new.id, app_private.pool(), clock_timestamp())
   on conflict do nothing;
+  -- A group may have the id of one that is gone, and then has its past.
+  if exists (
+      select from app_public.ai_spend_daily d where d.organization_id = new.organization_id and d.group_id = new.id
+    ) or exists (
+      select from app_private.ai_spend_requests r
+      where r.organization_id = new.organization_id and r.group_id = new.id and r.state = 'held'
+    )
+  then
+    perform app_private.count_anew(
+      new.organization_id, new.id, app_private.lock_pools(array[new.organization_id], array[new.id])
+    );
+  end if;
   return null;
 end
 $$;
 
 revoke all on function app_private.open_pool() from public;
-comment on function app_private.open_pool() is 'Trigger: a new group gets its pool.';
+comment on function app_private.open_pool() is 'Trigger: a new group gets its pool, and what was spent under its id before.';
 
 create or replace trigger open_pool after insert on app_public.groups
   for each row execute function app_private.open_pool();
@@ -2011,6 +2058,7 @@ on conflict do nothing;
 create or replace function app_private.write_ledger(events app_public.ai_usage_events[]) returns void
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 declare
   rule text;
@@ -2067,18 +2115,8 @@ comment on type app_public.ai_spend_decision is
 comment on type app_public.ai_spend_settlement is
   'What a settled call came to, in micros: its exact cost (null while unpriced) and by how much that exceeded the hold.';
 
-create or replace function app_private.lock_request(request_id uuid) returns void
-language sql volatile security invoker
-set search_path to pg_catalog, pg_temp
-as $$
-  select pg_advisory_xact_lock(hashtextextended('request ' || request_id, 0))
-$$;
-
-revoke all on function app_private.lock_request(uuid) from public;
-comment on function app_private.lock_request(uuid) is 'Waits for everything else that is done with a request, until the transaction ends.';
-
--- The one statement about usage that names no organization: settle and release are given none. Where requests
--- are spread over machines, this is the place to ask all of them, or to keep a list of where each one is.
+-- Names no organization: settle and release are given none. Where requests are spread over machines, this is the
+-- place to ask all of them, or to keep a list of where each one is; see also booked_ids().
 create or replace function app_private.request_with_id(request_id uuid) returns app_private.ai_spend_requests
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
@@ -2093,6 +2131,26 @@ $$;
 
 revoke all on function app_private.request_with_id(uuid) from public;
 comment on function app_private.request_with_id(uuid) is 'The request, or nulls when there is none.';
+
+create or replace function app_private.decision_again(known app_private.ai_spend_requests, asked jsonb)
+returns app_public.ai_spend_decision
+language plpgsql stable security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if known.content <> asked then
+    raise exception using
+      errcode = 'BU409',
+      message = format('The request %s was made before, with other content.', known.request_id),
+      column = 'request_id';
+  end if;
+  return jsonb_populate_record(null::app_public.ai_spend_decision, known.decision);
+end
+$$;
+
+revoke all on function app_private.decision_again(app_private.ai_spend_requests, jsonb) from public;
+comment on function app_private.decision_again(app_private.ai_spend_requests, jsonb) is
+  'The answer that a request had, word for word. BU409 when something else is asked this time.';
 
 create or replace function app_private.decide(
   standings app_private.budget_standing[], estimate numeric, unpriced_usage app_public.unpriced_usage_policy
@@ -2159,6 +2217,7 @@ returns app_public.ai_spend_decision
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
+set timezone to 'UTC'
 as $$
 #variable_conflict use_column
 declare
@@ -2189,17 +2248,9 @@ begin
   perform app_private.require_tokens('cache_read_tokens', coalesce(authorize_ai_spend.cache_read_tokens, 0));
   perform app_private.require_tokens('cache_write_tokens', coalesce(authorize_ai_spend.cache_write_tokens, 0));
 
-  -- The same request twice at once: the second waits, and finds the first's answer.
-  perform app_private.lock_request(authorize_ai_spend.request_id);
   known := app_private.request_with_id(authorize_ai_spend.request_id);
   if known.request_id is not null then
-    if known.content <> asked then
-      raise exception using
-        errcode = 'BU409',
-        message = format('The request %s was made before, with other content.', authorize_ai_spend.request_id),
-        column = 'request_id';
-    end if;
-    return jsonb_populate_record(null::app_public.ai_spend_decision, known.decision);
+    return app_private.decision_again(known, asked);
   end if;
 
   fitting := app_private.organizations_of_call(
@@ -2258,7 +2309,12 @@ begin
     organization.id, authorize_ai_spend.request_id,
     case when decision.allowed then 'held' else 'refused' end::app_private.spend_request_state,
     charged, authorize_ai_spend.user_id, asked, to_jsonb(decision), estimate, at, decision.expires_at
-  );
+  )
+  on conflict do nothing;
+  -- The same request twice at once: the second has waited here, and gives the first's answer.
+  if not found then
+    return app_private.decision_again(app_private.request_with_id(authorize_ai_spend.request_id), asked);
+  end if;
   if decision.allowed then
     insert into app_private.ai_spend_accounts as a (organization_id, group_id, user_id, held_micros, swept_until)
     select organization.id, s.group_id, s.user_id, s.held_micros + coalesce(estimate, 0), at
@@ -2287,11 +2343,14 @@ begin
     raise exception using
       errcode = 'BU400', message = 'Name the request_id or the hold_id, one of them.', column = 'request_id';
   end if;
-  perform app_private.lock_request(given);
   request := app_private.request_with_id(given);
   if request.request_id is null then
     raise exception using errcode = 'BU404', message = format('There is no request %s.', given);
   end if;
+  select r.* into request
+  from app_private.ai_spend_requests r
+  where r.organization_id = request.organization_id and r.request_id = request.request_id
+  for update;
   return request;
 end
 $$;
@@ -2330,6 +2389,7 @@ returns app_public.ai_spend_settlement
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
+set timezone to 'UTC'
 as $$
 #variable_conflict use_column
 declare
@@ -2474,7 +2534,7 @@ set timezone to 'UTC'
 as $$
 begin
   -- Only what names a day and a time: not `tomorrow`, `now` or `infinity`.
-  if text !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' then
+  if text !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}' then
     return null;
   end if;
   return text::timestamptz;
@@ -2486,6 +2546,7 @@ $$;
 create or replace function app_private.usage_batch_problem(events jsonb, out message text, out field text)
 language sql stable security invoker
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
   with elements as (
     select ordinality - 1 as index, element,
@@ -2554,16 +2615,31 @@ comment on function app_private.usage_batch_problem(jsonb) is
   'The first thing that is wrong with a batch of events, and the path of the event, or nulls.';
 comment on function app_private.moment_of(text) is 'A time that text names (UTC unless it says otherwise), or null when it names none.';
 
+-- Names no organization: an id is booked once, wherever its user was, is, or is said to be.
+create or replace function app_private.booked_ids(ids uuid[]) returns setof uuid
+language plpgsql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return query select k.id from app_private.ai_usage_event_keys k where k.id = any (ids);
+end
+$$;
+
+revoke all on function app_private.booked_ids(uuid[]) from public;
+comment on function app_private.booked_ids(uuid[]) is 'Those of these ids that are in the ledger.';
+
 create or replace function app_public.record_ai_usage(events jsonb)
 returns app_public.ai_usage_receipt
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 #variable_conflict use_column
 declare
   at constant timestamptz := clock_timestamp();
   problem record;
   pending app_private.reported_event[];
+  ids uuid[];
   callers app_private.usage_caller[];
   groups uuid[];
   booked app_public.ai_usage_events[];
@@ -2614,12 +2690,12 @@ begin
       ) b
   ) e;
 
+  ids := array(select e.id from unnest(pending) e);
   select array_agg(row(
     c.user_id, c.organization_id, c.group_id, c.belongs_at, o.fitting,
     exists (
       select from app_public.organization_members m where m.organization_id = o.fitting[1] and m.user_id = c.user_id
-    ),
-    array(select distinct m.organization_id from app_private.ai_memberships m where m.user_id = c.user_id)
+    )
   )::app_private.usage_caller order by c.caller) into callers
   from (select distinct on (e.caller) e.* from unnest(pending) e order by e.caller) c
     cross join lateral app_private.organizations_of_call(c.user_id, c.organization_id, c.group_id, c.belongs_at) as o (fitting);
@@ -2630,12 +2706,8 @@ begin
     e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.occurred_at, e.belongs_at
   )::app_private.reported_event) into pending
   from unnest(pending) e
-    left join app_private.ai_spend_requests r
-      on r.organization_id = any ((callers[e.caller]).all_time) and r.request_id = e.id and r.state <> 'refused'
-  where not exists (
-    select from app_private.ai_usage_event_keys k
-    where k.organization_id = any ((callers[e.caller]).all_time) and k.id = e.id
-  );
+    left join app_private.ai_spend_requests r on r.request_id = e.id and r.state <> 'refused'
+  where e.id not in (select app_private.booked_ids(ids));
 
   select format('events[%s].%s: %s', e.place, p.field, p.message) as message, format('events[%s].%s', e.place, p.field) as field
   into problem
@@ -2654,7 +2726,7 @@ begin
     app_private.charged_group(c.user_id, c.fitting[1], c.group_id, c.belongs_at) order by c.caller
   ) into groups
   from unnest(callers) with ordinality as c (
-    user_id, organization_id, group_id, belongs_at, fitting, is_member, all_time, caller
+    user_id, organization_id, group_id, belongs_at, fitting, is_member, caller
   );
 
   select array_agg(row(
@@ -2669,10 +2741,7 @@ begin
       e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens
     ) p
   -- Asked again after it was settled who belongs where: it may have been booked where they have left since.
-  where not exists (
-    select from app_private.ai_usage_event_keys k
-    where k.organization_id = any ((callers[e.caller]).all_time) and k.id = e.id
-  );
+  where e.id not in (select app_private.booked_ids(ids));
 
   with keys as (
     insert into app_private.ai_usage_event_keys (organization_id, id, occurred_at)
@@ -2724,6 +2793,7 @@ create or replace function app_public.price_unpriced_ai_usage(at_most integer de
 returns table (organization_id uuid, provider text, model text, events bigint, cost_micros numeric)
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 #variable_conflict use_column
 declare
@@ -2939,12 +3009,14 @@ begin
   end if;
 
   fitting := app_private.organizations_of_call(
-    explain_ai_budget.user_id, explain_ai_budget.organization_id, explain_ai_budget.group_id, moment
+    explain_ai_budget.user_id, explain_ai_budget.organization_id, explain_ai_budget.group_id, moment,
+    -- Of somebody else, the organizations that the caller reads are all there are; of oneself, those where one is.
+    case
+      when reads_all then null
+      when explain_ai_budget.user_id = app_hidden.current_user_id() then array(select app_hidden.my_organizations())
+      else array(select app_hidden.organizations_i_read())
+    end
   );
-  -- Of somebody else, the organizations that the caller reads are all there are.
-  if not reads_all and explain_ai_budget.user_id is distinct from app_hidden.current_user_id() then
-    fitting := array(select o from unnest(fitting) o where o in (select app_hidden.organizations_i_read()));
-  end if;
   problem := app_private.call_problem(
     explain_ai_budget.user_id, explain_ai_budget.organization_id, explain_ai_budget.group_id, fitting
   );
@@ -2985,6 +3057,8 @@ begin
     ) s
       -- What each member has is the member's own.
       on s.group_id = c.candidate_id and (s.user_id = app_private.pool()) = (s.applies_to = 'group')
+  -- A group that somebody has left is no longer theirs to read, also as of then.
+  where reads_all or app_hidden.reads_group(c.candidate_id)
   order by c.rank;
 end
 $$;
@@ -3005,6 +3079,7 @@ language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 -- Whether it is about the organization, a group or a member makes all the difference to the plan.
 set plan_cache_mode to force_custom_plan
+set timezone to 'UTC'
 as $$
 #variable_conflict use_column
 begin
@@ -3038,6 +3113,7 @@ create or replace function app_hidden.ledger_discrepancies()
 returns table (kind text, organization_id uuid, what text, kept_micros numeric, ledger_micros numeric)
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 #variable_conflict use_column
 declare

@@ -76,6 +76,11 @@ const STATUS = bodyOf(
   'app_public.ai_budget_status($1)',
 );
 
+async function recordsUsage(context: RouteContext, userId: string): Promise<boolean> {
+  const statement = 'select app_hidden.records_usage()::text as body';
+  return (await bodyFrom(context, userId, statement, [])) === 'true';
+}
+
 /**
  * What gateways call: may this call go ahead, what did it use, and what has a group spent. Who may, and what
  * it comes to, is decided by the functions that are called; a call that is refused is a success here.
@@ -101,7 +106,9 @@ export function spendRoutes(context: RouteContext): Router {
     const userId = signedIn(request);
     await passFeatureGate(context, response);
     if (request.method !== 'POST') throw wrongMethod(response, 'POST');
-    const sent = await readBatch(request, response);
+    // Nobody else gets to send ten megabytes that must be read.
+    const read = (await recordsUsage(context, userId)) ? readBatch : readBody;
+    const sent = await read(request, response);
     const batch = readUsageBatch(sent, request.headers['content-type']);
     const body = await bodyFrom(context, userId, RECORD, [batch.json]).catch((error) => {
       throw namingLines(error, batch);

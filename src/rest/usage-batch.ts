@@ -68,6 +68,9 @@ function requireFlat(event: unknown, where: string): void {
     if (typeof value === 'object' && value !== null) {
       refuse(`${where}.${key.slice(0, 60)}`, 'must be text or a number');
     }
+    if (typeof value === 'string' && !value.isWellFormed()) {
+      refuse(`${where}.${key.slice(0, 60)}`, 'has half a character (a lone surrogate)');
+    }
   }
 }
 
