@@ -1,5 +1,5 @@
 --! Previous: sha1:e819f4dbdb7be92674bd659f7621b545816ae79f
---! Hash: sha1:eb8f7b83cdb661a031fd348f8385f4cb6b6edf04
+--! Hash: sha1:3bee5845c03834f8e9ad9b2c965ccf14193b8303
 --! Message: usage, spend and enforcement
 
 -- In the books of spend the nil UUID stands for all.
@@ -120,6 +120,7 @@ create table app_public.ai_usage_events (
   constraint overage_is_not_negative check (overage_micros >= 0)
 ) partition by range (occurred_at);
 
+create index ai_usage_events_by_time on app_public.ai_usage_events (organization_id, occurred_at);
 create index ai_usage_events_by_group on app_public.ai_usage_events (organization_id, group_id, occurred_at);
 create index ai_usage_events_by_user on app_public.ai_usage_events (organization_id, user_id, occurred_at);
 create index ai_usage_events_without_price on app_public.ai_usage_events (provider, model, organization_id)
@@ -281,7 +282,11 @@ create type app_private.reported_event as (
   cache_read_tokens bigint,
   cache_write_tokens bigint,
   occurred_at timestamptz,
-  belongs_at timestamptz
+  -- The moment whose memberships count.
+  belongs_at timestamptz,
+  -- Where it was authorized, if it was.
+  authorized_organization_id uuid,
+  authorized_group_id uuid
 );
 
 -- Whom reported events are charged to: those of one user that name the same.
@@ -289,7 +294,6 @@ create type app_private.usage_caller as (
   user_id uuid,
   organization_id uuid,
   group_id uuid,
-  -- The moment whose memberships count.
   belongs_at timestamptz,
   -- The organizations that fit; there must be one.
   fitting uuid[],
@@ -1432,6 +1436,8 @@ create or replace function app_private.organizations_of_call(
 ) returns uuid[]
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
+-- Its generic plan is as good as any, and looks dearer to the planner than a new one each time.
+set plan_cache_mode to force_generic_plan
 as $$
 #variable_conflict use_column
 begin
@@ -1758,21 +1764,25 @@ begin
       cross join lateral (values (e.group_id), (nullif(e.organization_id, e.group_id))) as counts (group_id)
     where e.cost_micros is not null and counts.group_id is not null
     group by 1, 2, 3, 4
+  ), terms as materialized (
+    select t.organization_id, t.group_id, t.applies_to, t.period, t.time_zone, t.counted_from
+    from (select distinct a.organization_id, a.group_id from amounts a) g
+      join app_private.ai_spend_terms t on t.organization_id = g.organization_id and t.group_id = g.group_id
   ), windows as materialized (
-    select t.organization_id, t.group_id, t.applies_to, q.quarter, w.period_start, w.period_end
-    from (select distinct a.organization_id, a.group_id, a.quarter from amounts a) q
-      join app_private.ai_spend_terms t on t.organization_id = q.organization_id and t.group_id = q.group_id
-      cross join lateral app_hidden.budget_window(t.period, q.quarter, t.time_zone) w
-    where w.period_start >= t.counted_from
+    select p.period, p.time_zone, q.quarter, w.period_start, w.period_end
+    from (select distinct t.period, t.time_zone from terms t) p
+      cross join (select distinct a.quarter from amounts a) q
+      cross join lateral app_hidden.budget_window(p.period, q.quarter, p.time_zone) w
   )
-  select w.organization_id, w.group_id, whose.user_id, w.period_start, w.period_end, sum(a.spent), sum(a.overage)
-  from windows w
-    join amounts a
-      on a.organization_id = w.organization_id and a.group_id = w.group_id and a.quarter = w.quarter
+  select t.organization_id, t.group_id, whose.user_id, w.period_start, w.period_end, sum(a.spent), sum(a.overage)
+  from amounts a
+    join terms t on t.organization_id = a.organization_id and t.group_id = a.group_id
+    join windows w
+      on w.period = t.period and w.time_zone = t.time_zone and w.quarter = a.quarter and w.period_start >= t.counted_from
     cross join lateral (
       select app_private.pool() as user_id
       union all
-      select a.user_id where w.applies_to = 'member'
+      select a.user_id where t.applies_to = 'member'
     ) whose
   group by 1, 2, 3, 4, 5;
 end
@@ -2657,13 +2667,17 @@ begin
     raise exception using errcode = 'BU400', message = problem.message, column = problem.field;
   end if;
 
-  -- Events of one user that name the same are charged alike: they have the same caller, by number.
+  ids := array(select (e ->> 'id')::uuid from jsonb_array_elements(record_ai_usage.events) e);
+
+  -- What is in the ledger already needs no answer any more, and what was authorized belongs where it was. Events
+  -- of one user that name the same are charged alike: they have the same caller, by number.
   select array_agg(row(
     e.place, e.caller, e.id, e.user_id, e.organization_id, e.group_id, e.provider, e.model,
-    e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.occurred_at, e.belongs_at
+    e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.occurred_at, e.belongs_at,
+    e.authorized_organization_id, e.authorized_group_id
   )::app_private.reported_event) into pending
   from (
-    select e.*, b.belongs_at,
+    select e.*, b.belongs_at, r.organization_id as authorized_organization_id, r.group_id as authorized_group_id,
       dense_rank() over (order by e.user_id, e.organization_id, e.group_id, b.belongs_at) as caller
     from (
       -- Of an id that comes twice in the batch, the first.
@@ -2677,6 +2691,7 @@ begin
           cache_read_tokens numeric, cache_write_tokens numeric, group_id uuid, organization_id uuid, occurred_at text
         )
       ) with ordinality as e
+      where e.id not in (select app_private.booked_ids(ids))
       order by e.id, e.ordinality
     ) e
       cross join lateral (
@@ -2688,9 +2703,9 @@ begin
         from app_public.organization_members m
         where m.user_id = e.user_id
       ) b
+      left join app_private.ai_spend_requests r on r.request_id = e.id and r.state <> 'refused'
   ) e;
 
-  ids := array(select e.id from unnest(pending) e);
   select array_agg(row(
     c.user_id, c.organization_id, c.group_id, c.belongs_at, o.fitting,
     exists (
@@ -2700,22 +2715,13 @@ begin
   from (select distinct on (e.caller) e.* from unnest(pending) e order by e.caller) c
     cross join lateral app_private.organizations_of_call(c.user_id, c.organization_id, c.group_id, c.belongs_at) as o (fitting);
 
-  -- What is in the ledger already needs no answer any more, and what was authorized belongs where it was.
-  select array_agg(row(
-    e.place, e.caller, e.id, e.user_id, r.organization_id, r.group_id, e.provider, e.model,
-    e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.occurred_at, e.belongs_at
-  )::app_private.reported_event) into pending
-  from unnest(pending) e
-    left join app_private.ai_spend_requests r on r.request_id = e.id and r.state <> 'refused'
-  where e.id not in (select app_private.booked_ids(ids));
-
   select format('events[%s].%s: %s', e.place, p.field, p.message) as message, format('events[%s].%s', e.place, p.field) as field
   into problem
   from unnest(pending) e
     cross join lateral app_private.call_problem(
-      e.user_id, (callers[e.caller]).organization_id, (callers[e.caller]).group_id, (callers[e.caller]).fitting
+      e.user_id, e.organization_id, e.group_id, (callers[e.caller]).fitting
     ) p
-  where e.organization_id is null and cardinality((callers[e.caller]).fitting) <> 1
+  where e.authorized_organization_id is null and cardinality((callers[e.caller]).fitting) <> 1
   order by e.place
   limit 1;
   if found then
@@ -2730,8 +2736,8 @@ begin
   );
 
   select array_agg(row(
-    coalesce(e.organization_id, (callers[e.caller]).fitting[1]), e.id, e.occurred_at, at,
-    coalesce(e.group_id, groups[e.caller]), e.user_id, e.provider, e.model,
+    coalesce(e.authorized_organization_id, (callers[e.caller]).fitting[1]), e.id, e.occurred_at, at,
+    coalesce(e.authorized_group_id, groups[e.caller]), e.user_id, e.provider, e.model,
     e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens,
     p.input_price, p.output_price, p.cache_read_price, p.cache_write_price, p.cost_micros, null
   )::app_public.ai_usage_events) into booked
