@@ -209,24 +209,30 @@ describe('a session that has its own idea of UTC', () => {
   });
 });
 
-test('a group with the id of one that is gone has its past', async () => {
+test('an id that the ledger knows from a group or an organization that is gone is not used again', async () => {
   const again = await createCompany(db(), {
     people: ['ann'],
-    groups: { red: { members: ['ann'], budget: { limit: 100 } } },
+    groups: { red: { members: ['ann'], budget: { limit: 100 } }, unused: {} },
   });
-  const call = callOf(again.user('ann'), { input_tokens: 30 });
-  await authorize(db(), call);
-  await record(db(), [eventOf(again.user('ann'), { input_tokens: 40 })]);
-  const red = again.group('red');
-  await db().query('delete from app_public.groups where id = $1', [red]);
-  await db().query(
-    `insert into app_public.groups (id, organization_id, name) values ($1, $2, 'red again')`,
-    [red, again.id],
-  );
-  expect(await statusOf(db(), red)).toMatchObject({ spent_micros: '40', held_micros: '30' });
-  await settle(db(), { request_id: call.request_id, input_tokens: 20, output_tokens: 0 });
-  expect(await statusOf(db(), red)).toMatchObject({ spent_micros: '60', held_micros: '0' });
-  expect(await discrepancies(db())).toEqual([]);
+  await authorize(db(), callOf(again.user('ann'), { input_tokens: 30 }));
+  const insert = (id: string) =>
+    db().query(
+      `insert into app_public.groups (id, organization_id, name) values ($1, $2, 'again')`,
+      [id, again.id],
+    );
+  for (const name of ['red', 'unused']) {
+    await db().query('delete from app_public.groups where id = $1', [again.group(name)]);
+  }
+  expect(await failure(insert(again.group('red')))).toMatchObject({ code: 'BU400', column: 'id' });
+  await insert(again.group('unused'));
+  await db().query('delete from app_public.organizations where id = $1', [again.id]);
+  expect(
+    await failure(
+      db().query(`insert into app_public.organizations (id, name) values ($1, 'again')`, [
+        again.id,
+      ]),
+    ),
+  ).toMatchObject({ code: 'BU400', column: 'id' });
 });
 
 test.each(['users', 'organizations', 'groups'])(

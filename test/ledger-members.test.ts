@@ -31,6 +31,14 @@ afterAll(() => database?.drop());
 const db = () => database.owner;
 const query = async (sql: string, values: unknown[]) => (await db().query<Row>(sql, values)).rows;
 
+const waiting = async () =>
+  (
+    await query(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      [],
+    )
+  ).length;
+
 const leave = (company: Company, name: string) =>
   query('delete from app_public.organization_members where organization_id = $1 and user_id = $2', [
     company.id,
@@ -125,14 +133,25 @@ describe('a batch that is sent again after its person has moved', () => {
     expect(await record(db(), [event])).toEqual({ recorded: '1', duplicates: '0' });
     expect(await chargedTo(event)).toEqual([next.id]);
   });
+});
 
-  const waiting = async () =>
-    (
-      await query(
-        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-        [],
-      )
-    ).length;
+test('a call that waits while its person leaves is not authorized', async () => {
+  const { old } = await companies();
+  const leaving = await db().connect();
+  let call: Promise<unknown>;
+  try {
+    await leaving.query('begin');
+    await leaving.query('delete from app_public.organization_members where user_id = $1', [
+      old.user('ann'),
+    ]);
+    call = failure(authorize(db(), callOf(old.user('ann'))));
+    await expect.poll(waiting, { timeout: 5_000, interval: 5 }).toBe(1);
+    await leaving.query('commit');
+  } finally {
+    await leaving.query('rollback');
+    leaving.release();
+  }
+  expect(await call).toMatchObject({ code: '40001' });
 });
 
 describe('usage of somebody who has left', () => {
@@ -154,14 +173,68 @@ describe('usage of somebody who has left', () => {
     expect(await chargedTo(...events)).toEqual(Array(3).fill(old.group('red')));
   });
 
-  test('that occurred afterwards is refused, and named', async () => {
+  test('that occurred a little later is charged where they last belonged, and costs nobody their batch', async () => {
     const { old } = await companies();
     await leave(old, 'ann');
-    const event = eventOf(old.user('ann'), {});
-    expect(await failure(record(db(), [eventOf(old.user('bob')), event]))).toMatchObject({
+    const events = [
+      eventOf(old.user('bob')),
+      eventOf(old.user('ann')),
+      eventOf(old.user('ann'), { group_id: old.group('red') }),
+    ];
+    expect(await record(db(), events)).toEqual({ recorded: '3', duplicates: '0' });
+    expect(await chargedTo(...events)).toEqual([old.group('red'), old.id, old.group('red')]);
+    const elsewhere = eventOf(old.user('ann'), { organization_id: old.group('red') });
+    expect(await failure(record(db(), [elsewhere]))).toMatchObject({ code: 'BU400' });
+    expect(await failure(authorize(db(), callOf(old.user('ann'))))).toMatchObject({
       code: 'BU400',
-      column: 'events[1].user_id',
+      column: 'user_id',
     });
+  });
+
+  test('who moved in one long transaction belongs to one organization at any time', async () => {
+    const { old, next } = await companies();
+    const mover = await db().connect();
+    const times: string[] = [];
+    try {
+      await mover.query('begin');
+      await mover.query('select now()');
+      times.push(await aMoment());
+      await mover.query('delete from app_public.organization_members where user_id = $1', [
+        old.user('ann'),
+      ]);
+      times.push(await aMoment());
+      await mover.query('insert into app_public.organization_members values ($1, $2)', [
+        next.id,
+        old.user('ann'),
+      ]);
+      await mover.query('commit');
+    } finally {
+      mover.release();
+    }
+    const events = [...times, await aMoment()].map((occurred_at) =>
+      eventOf(old.user('ann'), { occurred_at }),
+    );
+    await record(db(), events);
+    expect(new Set(await chargedTo(...events))).toEqual(new Set([next.id]));
+  });
+
+  test('is charged to the group of that time, whichever they have joined since', async () => {
+    const { old } = await companies();
+    const { rows } = await db().query<{ id: string }>(
+      `insert into app_public.groups (organization_id, name) values ($1, 'blue') returning id`,
+      [old.id],
+    );
+    const blue = String(rows[0]?.id);
+    await db().query('insert into app_public.group_ai_budgets values ($1, 1000000)', [blue]);
+    const early = await aMoment();
+    await query('delete from app_public.group_members where user_id = $1', [old.user('ann')]);
+    await query('insert into app_public.group_members (group_id, user_id) values ($1, $2)', [
+      blue,
+      old.user('ann'),
+    ]);
+    const events = [eventOf(old.user('ann'), { occurred_at: early }), eventOf(old.user('ann'))];
+    await record(db(), events);
+    expect(await chargedTo(...events)).toEqual([old.group('red'), blue]);
   });
 
   test('goes to the organization of that time where they have a new one', async () => {

@@ -5,12 +5,14 @@ import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { connectGateways, type Gateway } from './support/gateway.ts';
 import {
   authorize,
+  type Company,
   callOf,
   createCompany,
   discrepancies,
   eventOf,
   failure,
   listModels,
+  type Row,
   record,
   rowOf,
   settle,
@@ -229,6 +231,206 @@ test('a change of terms, and somebody’s leaving, come to their turn however ma
   expect(await statusOf(db(), company.group('red'))).toMatchObject({
     spent_micros: String(calls),
     held_micros: '0',
+  });
+});
+
+describe('a price that changes while a call is under way', () => {
+  const priced = async (model: string, price: number) =>
+    rowOf(db(), 'upsert_ai_model_prices', {
+      seed: JSON.stringify([{ provider: 'acme', model, input_price: price * 1_000_000 }]),
+    });
+
+  test('is not that of the call: what fitted when it was authorized costs no more', async () => {
+    const model = `dearer ${randomUUID()}`;
+    await priced(model, 1);
+    const company = await createCompany(db(), {
+      people: ['ann'],
+      groups: { red: { members: ['ann'], budget: { limit: 1000 } } },
+    });
+    const calls = [1, 2].map(() => callOf(company.user('ann'), { model, input_tokens: 500 }));
+    const [first, second] = calls as [Row, Row];
+    const client = await db().connect();
+    let waiting: Promise<Row>;
+    try {
+      await client.query('begin');
+      await authorize(client, first);
+      waiting = authorize(db(), second);
+      await expect.poll(() => waitsForLocks(), { timeout: 5_000, interval: 5 }).toBe(1);
+      await priced(model, 10);
+      await client.query('commit');
+    } finally {
+      await client.query('rollback');
+      client.release();
+    }
+    expect(await waiting).toMatchObject({ allowed: true, estimate_micros: '500' });
+    for (const { request_id } of calls) {
+      expect(await settle(db(), { request_id, input_tokens: 500, output_tokens: 0 })).toMatchObject(
+        { cost_micros: '500', overage_micros: '0' },
+      );
+    }
+  });
+
+  test('and is not committed yet counts for neither the estimate nor the cost', async () => {
+    const model = `dearer ${randomUUID()}`;
+    await priced(model, 1);
+    const company = await createCompany(db(), {
+      people: ['ann'],
+      groups: { red: { members: ['ann'], budget: { limit: 1000 } } },
+    });
+    const call = callOf(company.user('ann'), { model, input_tokens: 900 });
+    const client = await db().connect();
+    try {
+      await client.query('begin');
+      await client.query(
+        'update app_public.ai_model_prices set input_price = 10000000 where model = $1',
+        [model],
+      );
+      expect(await authorize(db(), call)).toMatchObject({ allowed: true, estimate_micros: '900' });
+      await client.query('commit');
+    } finally {
+      client.release();
+    }
+    expect(
+      await settle(db(), { request_id: call.request_id, input_tokens: 900, output_tokens: 0 }),
+    ).toMatchObject({ cost_micros: '900' });
+  });
+});
+
+test('a request_id that is asked in two organizations at once is one request', async () => {
+  const one = await createCompany(db(), { people: ['ann'] });
+  const two = await createCompany(db(), { people: { ann: one.user('ann') } });
+  const call = callOf(one.user('ann'), { input_tokens: 5, organization_id: one.id });
+  const answer = await failure(
+    whileUncommitted(
+      (client) => authorize(client, call),
+      () => authorize(db(), { ...call, organization_id: two.id }),
+    ),
+  );
+  expect(answer).toMatchObject({ code: 'BU409' });
+});
+
+describe('statements over many rows, and calls, wait for each other and never in a circle', () => {
+  /** A call on one group stands in the way of the statement, and a call on another comes behind it. */
+  const crossing = async (statement: string, values: (company: Company) => unknown[]) => {
+    const company = await createCompany(db(), {
+      people: ['ann', 'bob'],
+      groups: {
+        // Everyone's budget is the first in the table, and its pool the last in the order.
+        Everyone: { budget: { limit: 1_000_000 } },
+        red: { members: ['ann'], budget: { limit: 1000 } },
+        blue: { members: ['bob'], budget: { limit: 1000 } },
+      },
+    });
+    const first = await db().connect();
+    try {
+      await first.query('begin');
+      await authorize(first, callOf(company.user('ann')));
+      const changed = db()
+        .query(statement, values(company))
+        .then(
+          () => undefined,
+          (error: { code?: string }) => error.code,
+        );
+      await expect.poll(() => waitsForLocks(), { timeout: 5_000, interval: 5 }).toBe(1);
+      const second = authorize(db(), callOf(company.user('bob'))).then(
+        () => undefined,
+        (error: { code?: string }) => error.code,
+      );
+      await expect.poll(() => waitsForLocks(), { timeout: 5_000, interval: 5 }).toBe(2);
+      await first.query('commit');
+      return await Promise.all([changed, second]);
+    } finally {
+      await first.query('rollback');
+      first.release();
+    }
+  };
+
+  test.each<[string, string, (company: Company) => unknown[]]>([
+    [
+      'all budgets of an organization',
+      `update app_public.group_ai_budgets set spend_limit_micros = spend_limit_micros + 1
+       where group_id in (select id from app_public.groups where organization_id = $1)`,
+      ({ id }) => [id],
+    ],
+    [
+      'its time zone',
+      `update app_public.organizations set time_zone = 'Asia/Tokyo' where id = $1`,
+      ({ id }) => [id],
+    ],
+    [
+      'the organization itself',
+      'delete from app_public.organizations where id = $1',
+      ({ id }) => [id],
+    ],
+    [
+      'its groups',
+      'delete from app_public.groups where organization_id = $1 and id <> $1',
+      ({ id }) => [id],
+    ],
+  ])('%s', async (_, statement, values) => {
+    const errors = await crossing(statement, values);
+    expect(errors).not.toContain('40P01');
+    expect(errors[0]).toBeUndefined();
+  });
+
+  test('a group is deleted while the time zone changes, or its period', async () => {
+    for (const statement of [
+      `update app_public.organizations set time_zone = 'Asia/Tokyo' where id = $1`,
+      `update app_public.group_ai_budgets set period = 'day'
+       where group_id in (select id from app_public.groups where organization_id = $1 and id <> $1)`,
+    ]) {
+      const company = await createCompany(db(), {
+        people: ['ann'],
+        groups: { red: { members: ['ann'], budget: { limit: 1000 } } },
+      });
+      const holder = await db().connect();
+      try {
+        await holder.query('begin');
+        await authorize(holder, callOf(company.user('ann')));
+        const deleted = db().query('delete from app_public.groups where id = $1', [
+          company.group('red'),
+        ]);
+        await expect.poll(() => waitsForLocks(), { timeout: 5_000, interval: 5 }).toBe(1);
+        const changed = db().query(statement, [company.id]);
+        await expect.poll(() => waitsForLocks(), { timeout: 5_000, interval: 5 }).toBe(2);
+        await holder.query('commit');
+        await Promise.all([deleted, changed]);
+      } finally {
+        await holder.query('rollback');
+        holder.release();
+      }
+    }
+  });
+
+  test('a group that comes while the time zone changes is counted by the new one', async () => {
+    const company = await createCompany(db(), {
+      people: ['ann'],
+      groups: { red: { members: ['ann'], budget: { limit: 1000 } } },
+    });
+    const holder = await db().connect();
+    try {
+      await holder.query('begin');
+      await authorize(holder, callOf(company.user('ann')));
+      const changed = company.change({ time_zone: 'Asia/Tokyo' });
+      await expect.poll(() => waitsForLocks(), { timeout: 5_000, interval: 5 }).toBe(1);
+      const added = db().query<{ id: string }>(
+        `insert into app_public.groups (organization_id, name) values ($1, 'new') returning id`,
+        [company.id],
+      );
+      await expect.poll(() => waitsForLocks(), { timeout: 5_000, interval: 5 }).toBe(2);
+      await holder.query('commit');
+      await changed;
+      const id = String((await added).rows[0]?.id);
+      await db().query('insert into app_public.group_members (group_id, user_id) values ($1, $2)', [
+        id,
+        company.user('ann'),
+      ]);
+      await record(db(), [eventOf(company.user('ann'), { group_id: id, input_tokens: 9 })]);
+      expect(await statusOf(db(), id)).toMatchObject({ spent_micros: '9' });
+    } finally {
+      await holder.query('rollback');
+      holder.release();
+    }
   });
 });
 

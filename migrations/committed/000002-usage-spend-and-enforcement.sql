@@ -1,5 +1,5 @@
 --! Previous: sha1:e819f4dbdb7be92674bd659f7621b545816ae79f
---! Hash: sha1:3bee5845c03834f8e9ad9b2c965ccf14193b8303
+--! Hash: sha1:fd563aef827a6acae6684186b7dc21d60eb228f0
 --! Message: usage, spend and enforcement
 
 -- In the books of spend the nil UUID stands for all.
@@ -37,10 +37,7 @@ create table app_private.ai_spend_counting_starts (
   organization_id uuid not null,
   group_id uuid not null,
   counted_from timestamptz not null,
-  constraint group_has_one_counting_start primary key (organization_id, group_id),
-  constraint counting_start_belongs_to_a_group
-    foreign key (organization_id, group_id)
-    references app_public.groups (organization_id, id) on delete cascade
+  constraint group_has_one_counting_start primary key (organization_id, group_id)
 );
 
 -- Who belonged to what, until when: usage is reported after people have left. No foreign keys, since it
@@ -194,6 +191,11 @@ create table app_private.ai_spend_requests (
   -- What was answered, word for word.
   decision jsonb not null,
   estimate_micros numeric(44, 6),
+  -- The prices of the estimate, which are those of the call as well.
+  input_price bigint,
+  output_price bigint,
+  cache_read_price bigint,
+  cache_write_price bigint,
   requested_at timestamptz not null,
   expires_at timestamptz,
   settlement jsonb,
@@ -391,7 +393,8 @@ comment on column app_private.past_memberships.organization_id is 'The organizat
 comment on column app_private.past_memberships.group_id is 'The group; the organization''s id stands for Everyone.';
 comment on column app_private.past_memberships.user_id is 'Who belonged to it.';
 comment on column app_private.past_memberships.since is 'When they joined (UTC).';
-comment on column app_private.past_memberships.until is 'When they left (UTC).';
+comment on column app_private.past_memberships.until is
+  'When they left (UTC): the time of the transaction, in which another membership may begin.';
 
 create or replace function app_private.remember_members() returns trigger
 language plpgsql volatile security definer
@@ -401,12 +404,14 @@ begin
   if tg_table_name = 'organization_members' then
     -- Whoever is booking for them is done first. Without this, an event that is sent twice could be booked in two
     -- organizations: in the one that somebody is leaving, and in the one that they are joining.
-    perform app_private.lock_pools(array_agg(g.organization_id), array_agg(g.organization_id)) from gone g;
+    -- Of an organization that goes as a whole, forget_groups() waits for all pools in their order.
+    perform app_private.lock_pools(array_agg(g.organization_id), array_agg(g.organization_id))
+    from gone g join app_public.organizations o on o.id = g.organization_id;
     insert into app_private.past_memberships (organization_id, group_id, user_id, since, until)
-    select organization_id, organization_id, user_id, created_at, clock_timestamp() from gone;
+    select organization_id, organization_id, user_id, created_at, greatest(now(), created_at) from gone;
   else
     insert into app_private.past_memberships (organization_id, group_id, user_id, since, until)
-    select organization_id, group_id, user_id, created_at, clock_timestamp() from gone;
+    select organization_id, group_id, user_id, created_at, greatest(now(), created_at) from gone;
   end if;
   return null;
 end
@@ -861,8 +866,14 @@ create or replace view app_private.ai_spend_terms with (security_invoker = true)
     coalesce(s.counted_from, '-infinity') as counted_from
   from app_public.groups g
     join app_public.organizations o on o.id = g.organization_id
-    left join app_public.group_ai_budgets b on b.group_id = g.id
-    left join app_private.ai_spend_counting_starts s on s.organization_id = g.organization_id and s.group_id = g.id;
+    -- offset 0: a budget is looked up for each group that is asked for, and never all of them for a few.
+    left join lateral (
+      select b.* from app_public.group_ai_budgets b where b.group_id = g.id offset 0
+    ) b on true
+    left join lateral (
+      select s.* from app_private.ai_spend_counting_starts s
+      where s.organization_id = g.organization_id and s.group_id = g.id offset 0
+    ) s on true;
 
 comment on view app_private.ai_spend_terms is
   'How the spend of each group counts; a group without a budget is counted as a pool by the month. Everyone counts the whole organization.';
@@ -1183,6 +1194,10 @@ comment on column app_private.ai_spend_requests.user_id is 'Whose call it is.';
 comment on column app_private.ai_spend_requests.content is 'What was asked.';
 comment on column app_private.ai_spend_requests.decision is 'What was answered.';
 comment on column app_private.ai_spend_requests.estimate_micros is 'What is held, in micros; null for a model without a price.';
+comment on column app_private.ai_spend_requests.input_price is 'The price of the estimate: micros per million input tokens.';
+comment on column app_private.ai_spend_requests.output_price is 'The price of the estimate: micros per million output tokens.';
+comment on column app_private.ai_spend_requests.cache_read_price is 'The price of the estimate: micros per million tokens read from the cache.';
+comment on column app_private.ai_spend_requests.cache_write_price is 'The price of the estimate: micros per million tokens written to the cache.';
 comment on column app_private.ai_spend_requests.requested_at is 'When it was decided (UTC).';
 comment on column app_private.ai_spend_requests.expires_at is 'From when on the hold counts as nothing (UTC).';
 comment on column app_private.ai_spend_requests.settlement is 'With what it was settled, and the answer to that.';
@@ -1385,10 +1400,10 @@ begin
   if value is null then
     raise exception using errcode = 'BU400', message = format('%s is missing.', name), column = name;
   end if;
-  if length(btrim(value)) not between 1 and 200 then
+  if length(value) > 200 or value !~ '[^[:space:]]' then
     raise exception using
       errcode = 'BU400',
-      message = format('%s must have 1 to 200 characters, not %s.', name, length(btrim(value))),
+      message = format('%s must have 1 to 200 characters, and not only space: %s.', name, quote_literal(left(value, 60))),
       column = name;
   end if;
 end
@@ -1432,7 +1447,8 @@ comment on function app_private.pool() is
 -- Whose budget a call is charged to. This is the one resolver: authorizing, recording and explaining use it.
 
 create or replace function app_private.organizations_of_call(
-  user_id uuid, organization_id uuid, group_id uuid, at timestamptz, among uuid[] default null
+  user_id uuid, organization_id uuid, group_id uuid, at timestamptz,
+  among uuid[] default null, or_last boolean default false
 ) returns uuid[]
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
@@ -1440,8 +1456,10 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 as $$
 #variable_conflict use_column
+declare
+  fitting uuid[];
 begin
-  return array(
+  fitting := array(
     select distinct m.organization_id
     from (
       select m.organization_id, m.since <= at as was_there, bool_or(m.since <= at) over () as somewhere_there
@@ -1461,12 +1479,26 @@ begin
     where m.was_there or not m.somewhere_there
     order by m.organization_id
   );
+  if or_last and cardinality(fitting) = 0 then
+    -- It happened all the same: where they have last belonged.
+    fitting := array(
+      select m.organization_id
+      from app_private.past_memberships m
+      where m.user_id = organizations_of_call.user_id
+        and (among is null or m.organization_id = any (among))
+        and (organizations_of_call.organization_id is null or m.organization_id = organizations_of_call.organization_id)
+        and m.group_id = coalesce(organizations_of_call.group_id, m.organization_id)
+      order by m.until desc
+      limit 1
+    );
+  end if;
+  return fitting;
 end
 $$;
 
-revoke all on function app_private.organizations_of_call(uuid, uuid, uuid, timestamptz, uuid[]) from public;
-comment on function app_private.organizations_of_call(uuid, uuid, uuid, timestamptz, uuid[]) is
-  'The organizations to which a call at a moment can belong, by the organization or group that it names and the memberships of its user; among these alone, where they are given. A call needs exactly one.';
+revoke all on function app_private.organizations_of_call(uuid, uuid, uuid, timestamptz, uuid[], boolean) from public;
+comment on function app_private.organizations_of_call(uuid, uuid, uuid, timestamptz, uuid[], boolean) is
+  'The organizations to which a call at a moment can belong, by the organization or group that it names and the memberships of its user; among these alone, where they are given. A call needs exactly one. or_last: the one that they left last, where there is none any more.';
 
 create or replace function app_private.call_problem(
   user_id uuid, organization_id uuid, group_id uuid, organizations uuid[],
@@ -1534,15 +1566,22 @@ begin
     )
   from (
     select m.group_id, max(m.since) as since
-    from app_private.ai_memberships m
-    where m.user_id = budget_candidates.user_id
-      and m.organization_id = budget_candidates.organization_id
-      and m.until > at
+    from (
+      select m.group_id, m.since, m.since <= at as was_there, bool_or(m.since <= at) over () as somewhere_there
+      from app_private.ai_memberships m
+      where m.user_id = budget_candidates.user_id
+        and m.organization_id = budget_candidates.organization_id
+        and m.until > at
+    ) m
+    -- Groups that they joined later had nothing to do with it, unless they came to the organization later.
+    where m.was_there or not m.somewhere_there
     group by m.group_id
   ) m
     -- A group that is gone has no terms; what was used in it is charged to it all the same.
-    left join app_private.ai_spend_terms t
-      on t.organization_id = budget_candidates.organization_id and t.group_id = m.group_id
+    left join lateral (
+      select t.* from app_private.ai_spend_terms t
+      where t.organization_id = budget_candidates.organization_id and t.group_id = m.group_id offset 0
+    ) t on true
   where t.group_id is not null or m.group_id = budget_candidates.group_id;
 end
 $$;
@@ -1767,7 +1806,10 @@ begin
   ), terms as materialized (
     select t.organization_id, t.group_id, t.applies_to, t.period, t.time_zone, t.counted_from
     from (select distinct a.organization_id, a.group_id from amounts a) g
-      join app_private.ai_spend_terms t on t.organization_id = g.organization_id and t.group_id = g.group_id
+      cross join lateral (
+        select t.* from app_private.ai_spend_terms t
+        where t.organization_id = g.organization_id and t.group_id = g.group_id offset 0
+      ) t
   ), windows as materialized (
     select p.period, p.time_zone, q.quarter, w.period_start, w.period_end
     from (select distinct t.period, t.time_zone from terms t) p
@@ -1821,15 +1863,19 @@ declare
   terms record;
 begin
   perform app_private.require_read_committed();
+  select t.*, w.period_start, w.period_end into terms
+  from app_private.ai_spend_terms t cross join lateral app_hidden.budget_window(t.period, at, t.time_zone) w
+  where t.organization_id = count_anew.organization_id and t.group_id = count_anew.group_id;
+  -- It may have been deleted while its pool was waited for.
+  if not found then
+    return;
+  end if;
+
   delete from app_private.ai_spend_counters c
   where c.organization_id = count_anew.organization_id and c.group_id = count_anew.group_id;
   delete from app_private.ai_spend_accounts a
   where a.organization_id = count_anew.organization_id and a.group_id = count_anew.group_id
     and a.user_id <> app_private.pool();
-
-  select t.*, w.period_start, w.period_end into terms
-  from app_private.ai_spend_terms t cross join lateral app_hidden.budget_window(t.period, at, t.time_zone) w
-  where t.organization_id = count_anew.organization_id and t.group_id = count_anew.group_id;
 
   insert into app_private.ai_spend_counting_starts (organization_id, group_id, counted_from)
   values (count_anew.organization_id, count_anew.group_id, terms.period_start)
@@ -1880,32 +1926,55 @@ comment on function app_private.count_anew(uuid, uuid, timestamptz) is
 -- Whoever changes terms waits for those who work by them, at the pool. Before it come the group and its budget.
 --------------------------------------------------------------------------------
 
-create or replace function app_private.follow_budget() returns trigger
+create or replace function app_private.follow_budgets() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
-  changed app_public.groups;
+  changed jsonb;
+  one record;
   at timestamptz;
 begin
-  select g.* into changed from app_public.groups g where g.id in (old.group_id, new.group_id);
-  -- A group that goes takes its budget along; forget_group() does the rest.
-  if not found then
-    return null;
-  end if;
-  at := app_private.lock_pools(array[changed.organization_id], array[changed.id]);
   -- Without a budget a group is counted as a pool by the month.
-  if coalesce(old.applies_to, 'group') <> coalesce(new.applies_to, 'group')
-    or coalesce(old.period, 'month') <> coalesce(new.period, 'month')
-  then
-    perform app_private.count_anew(changed.organization_id, changed.id, at);
+  if tg_op = 'INSERT' then
+    changed := (select jsonb_agg(jsonb_build_object(
+      'group_id', n.group_id, 'counts_anew', (n.applies_to, n.period) <> ('group', 'month'))) from new_budgets n);
+  elsif tg_op = 'DELETE' then
+    changed := (select jsonb_agg(jsonb_build_object(
+      'group_id', o.group_id, 'counts_anew', (o.applies_to, o.period) <> ('group', 'month'))) from old_budgets o);
+  else
+    changed := (select jsonb_agg(jsonb_build_object(
+      'group_id', n.group_id, 'counts_anew', (o.applies_to, o.period) <> (n.applies_to, n.period)))
+      from old_budgets o join new_budgets n on n.group_id = o.group_id);
   end if;
+
+  -- A group that goes takes its budget along, and is not found here: forget_groups() does the rest.
+  at := (
+    select app_private.lock_pools(array_agg(g.organization_id), array_agg(g.id))
+    from jsonb_to_recordset(changed) as c (group_id uuid)
+      join app_public.groups g on g.id = c.group_id
+  );
+  for one in
+    select g.organization_id, g.id
+    from jsonb_to_recordset(changed) as c (group_id uuid, counts_anew boolean)
+      join app_public.groups g on g.id = c.group_id
+    where c.counts_anew
+  loop
+    perform app_private.count_anew(one.organization_id, one.id, at);
+  end loop;
   return null;
 end
 $$;
 
-create or replace trigger follow_budget after insert or update or delete on app_public.group_ai_budgets
-  for each row execute function app_private.follow_budget();
+create or replace trigger follow_new_budgets after insert on app_public.group_ai_budgets
+  referencing new table as new_budgets
+  for each statement execute function app_private.follow_budgets();
+create or replace trigger follow_changed_budgets after update on app_public.group_ai_budgets
+  referencing old table as old_budgets new table as new_budgets
+  for each statement execute function app_private.follow_budgets();
+create or replace trigger follow_removed_budgets after delete on app_public.group_ai_budgets
+  referencing old table as old_budgets
+  for each statement execute function app_private.follow_budgets();
 
 create or replace function app_private.keep_budget_with_its_group() returns trigger
 language plpgsql volatile security invoker
@@ -1924,20 +1993,25 @@ create or replace trigger keep_budget_with_its_group before update on app_public
   for each row when (old.group_id <> new.group_id)
   execute function app_private.keep_budget_with_its_group();
 
-create or replace function app_private.forget_group() returns trigger
+create or replace function app_private.forget_groups() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  perform app_private.lock_pools(array[old.organization_id], array[old.id]);
-  delete from app_private.ai_spend_counters c where c.organization_id = old.organization_id and c.group_id = old.id;
-  delete from app_private.ai_spend_accounts a where a.organization_id = old.organization_id and a.group_id = old.id;
+  perform app_private.lock_pools(array_agg(g.organization_id), array_agg(g.id)) from gone g;
+  delete from app_private.ai_spend_counters c using gone g
+  where c.organization_id = g.organization_id and c.group_id = g.id;
+  delete from app_private.ai_spend_accounts a using gone g
+  where a.organization_id = g.organization_id and a.group_id = g.id;
+  delete from app_private.ai_spend_counting_starts s using gone g
+  where s.organization_id = g.organization_id and s.group_id = g.id;
   return null;
 end
 $$;
 
-create or replace trigger forget_group after delete on app_public.groups
-  for each row execute function app_private.forget_group();
+create or replace trigger forget_groups after delete on app_public.groups
+  referencing old table as gone
+  for each statement execute function app_private.forget_groups();
 
 create or replace function app_private.follow_time_zone() returns trigger
 language plpgsql volatile security definer
@@ -1959,15 +2033,15 @@ create or replace trigger follow_time_zone after update on app_public.organizati
   for each row when (old.time_zone <> new.time_zone)
   execute function app_private.follow_time_zone();
 
-revoke all on function app_private.follow_budget() from public;
+revoke all on function app_private.follow_budgets() from public;
 revoke all on function app_private.keep_budget_with_its_group() from public;
-revoke all on function app_private.forget_group() from public;
+revoke all on function app_private.forget_groups() from public;
 revoke all on function app_private.follow_time_zone() from public;
-comment on function app_private.follow_budget() is
-  'Trigger: a budget changes while nobody works by it, and its counters begin anew when they would count something else.';
+comment on function app_private.follow_budgets() is
+  'Trigger: budgets change while nobody works by them, and their counters begin anew when they would count something else.';
 comment on function app_private.keep_budget_with_its_group() is 'Trigger: refuses to hand a budget to another group (BU400).';
-comment on function app_private.forget_group() is
-  'Trigger: the counters and accounts of a group go with it; its part of the ledger stays.';
+comment on function app_private.forget_groups() is
+  'Trigger: the counters and accounts of groups go with them; their part of the ledger stays.';
 comment on function app_private.follow_time_zone() is
   'Trigger: in another time zone periods begin and end at other moments, so all counters of the organization begin anew.';
 --! EndIncluded spend-counters.sql
@@ -1975,7 +2049,7 @@ comment on function app_private.follow_time_zone() is
 -- How usage gets into the ledger, the daily totals and the counters: all in one transaction, or not at all.
 --
 -- Locks are always taken in this order, so that nobody waits in a circle:
---   1. the request, when it is settled or released
+--   1. the request: its row when it is settled or released, an advisory lock while it is authorized
 --   2. keys of events, by organization and id; rows of the ledger that get a price are not waited for
 --   3. daily totals, by primary key
 --   4. pools, which are the accounts of groups: by organization, Everyone last, then by group
@@ -2035,27 +2109,32 @@ language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
+  -- Under an id that was used before, what was booked then would count for the new group, or be missing in it.
+  if exists (
+      select from app_public.ai_spend_daily d
+      where d.organization_id = new.organization_id and new.id in (d.group_id, d.organization_id)
+    ) or exists (
+      select from app_private.ai_spend_requests r
+      where r.organization_id = new.organization_id and new.id in (r.group_id, r.organization_id)
+    )
+  then
+    raise exception using
+      errcode = 'BU400',
+      message = format('The id %s belonged to a group that is gone, and stays its own in the ledger.', new.id),
+      column = 'id';
+  end if;
+  -- Whoever changes the time zone begins all counters of the organization anew: this group's as well, or after it.
+  perform from app_public.organizations o where o.id = new.organization_id for share;
   insert into app_private.ai_spend_accounts (organization_id, group_id, user_id, swept_until)
   values (new.organization_id, new.id, app_private.pool(), clock_timestamp())
   on conflict do nothing;
-  -- A group may have the id of one that is gone, and then has its past.
-  if exists (
-      select from app_public.ai_spend_daily d where d.organization_id = new.organization_id and d.group_id = new.id
-    ) or exists (
-      select from app_private.ai_spend_requests r
-      where r.organization_id = new.organization_id and r.group_id = new.id and r.state = 'held'
-    )
-  then
-    perform app_private.count_anew(
-      new.organization_id, new.id, app_private.lock_pools(array[new.organization_id], array[new.id])
-    );
-  end if;
   return null;
 end
 $$;
 
 revoke all on function app_private.open_pool() from public;
-comment on function app_private.open_pool() is 'Trigger: a new group gets its pool, and what was spent under its id before.';
+comment on function app_private.open_pool() is
+  'Trigger: a new group gets its pool. BU400 for an id that the ledger knows from a group that is gone.';
 
 create or replace trigger open_pool after insert on app_public.groups
   for each row execute function app_private.open_pool();
@@ -2124,6 +2203,19 @@ comment on type app_public.ai_spend_decision is
   'Whether a call may go ahead: allowed, or the reason why not (GROUP_BUDGET_EXCEEDED, MEMBER_BUDGET_EXCEEDED, ORGANIZATION_BUDGET_EXCEEDED, UNPRICED_MODEL). group_id is the charged group. Limit, spent, held and remaining are in micros, of the budget that refused or else of the charged group''s; limit and remaining are null where there is no budget, the period is null for a lifetime.';
 comment on type app_public.ai_spend_settlement is
   'What a settled call came to, in micros: its exact cost (null while unpriced) and by how much that exceeded the hold.';
+
+-- An advisory lock can be seen and taken by any login; whoever takes this one can make a request that is asked a
+-- second time wait, and nothing else.
+create or replace function app_private.lock_new_request(request_id uuid) returns void
+language sql volatile security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+  select pg_advisory_xact_lock(hashtextextended('request ' || request_id, 0))
+$$;
+
+revoke all on function app_private.lock_new_request(uuid) from public;
+comment on function app_private.lock_new_request(uuid) is
+  'Waits for whoever else is authorizing under this request_id, in whichever organization, until the transaction ends.';
 
 -- Names no organization: settle and release are given none. Where requests are spread over machines, this is the
 -- place to ask all of them, or to keep a list of where each one is; see also booked_ids().
@@ -2244,6 +2336,7 @@ declare
   organization app_public.organizations;
   charged uuid;
   at timestamptz;
+  price record;
   estimate numeric;
   standings app_private.budget_standing[];
   decision app_public.ai_spend_decision;
@@ -2258,6 +2351,8 @@ begin
   perform app_private.require_tokens('cache_read_tokens', coalesce(authorize_ai_spend.cache_read_tokens, 0));
   perform app_private.require_tokens('cache_write_tokens', coalesce(authorize_ai_spend.cache_write_tokens, 0));
 
+  -- The same request twice at once: the second waits, and gives the first's answer.
+  perform app_private.lock_new_request(authorize_ai_spend.request_id);
   known := app_private.request_with_id(authorize_ai_spend.request_id);
   if known.request_id is not null then
     return app_private.decision_again(known, asked);
@@ -2276,14 +2371,13 @@ begin
   charged := app_private.charged_group(
     authorize_ai_spend.user_id, fitting[1], authorize_ai_spend.group_id, clock_timestamp()
   );
-  estimate := (
-    select p.cost_micros
-    from app_hidden.price_of_usage(
-      authorize_ai_spend.provider, authorize_ai_spend.model, clock_timestamp(),
-      authorize_ai_spend.input_tokens, authorize_ai_spend.max_output_tokens,
-      coalesce(authorize_ai_spend.cache_read_tokens, 0), coalesce(authorize_ai_spend.cache_write_tokens, 0)
-    ) p
-  );
+  select p.* into price
+  from app_hidden.price_of_usage(
+    authorize_ai_spend.provider, authorize_ai_spend.model, clock_timestamp(),
+    authorize_ai_spend.input_tokens, authorize_ai_spend.max_output_tokens,
+    coalesce(authorize_ai_spend.cache_read_tokens, 0), coalesce(authorize_ai_spend.cache_write_tokens, 0)
+  ) p;
+  estimate := price.cost_micros;
 
   -- What does not fit at this moment is refused without waiting for anybody: where a budget is used up, many
   -- ask. What fits is decided again when nobody else can decide on these budgets, or change them, until this
@@ -2298,11 +2392,15 @@ begin
     from app_private.budget_standings(
       organization.id, array[charged, organization.id], authorize_ai_spend.user_id, at, at
     ) s;
-    if standings[1].group_id is distinct from charged
+    if organization.id is null or standings[1].group_id is distinct from charged
+      or not exists (
+        select from app_public.organization_members m
+        where m.organization_id = organization.id and m.user_id = authorize_ai_spend.user_id
+      )
       or (authorize_ai_spend.group_id is null and charged <> organization.id and standings[1].limit_micros is null)
     then
       raise exception using
-        errcode = '40001', message = 'The group that was to be charged changed meanwhile: try again.';
+        errcode = '40001', message = 'Who is charged changed while this was decided: try again.';
     end if;
     decision := app_private.decide(standings, estimate, organization.unpriced_usage);
     exit when not decision.allowed;
@@ -2314,17 +2412,14 @@ begin
   end if;
 
   insert into app_private.ai_spend_requests
-    (organization_id, request_id, state, group_id, user_id, content, decision, estimate_micros, requested_at, expires_at)
+    (organization_id, request_id, state, group_id, user_id, content, decision, estimate_micros,
+     input_price, output_price, cache_read_price, cache_write_price, requested_at, expires_at)
   values (
     organization.id, authorize_ai_spend.request_id,
     case when decision.allowed then 'held' else 'refused' end::app_private.spend_request_state,
-    charged, authorize_ai_spend.user_id, asked, to_jsonb(decision), estimate, at, decision.expires_at
-  )
-  on conflict do nothing;
-  -- The same request twice at once: the second has waited here, and gives the first's answer.
-  if not found then
-    return app_private.decision_again(app_private.request_with_id(authorize_ai_spend.request_id), asked);
-  end if;
+    charged, authorize_ai_spend.user_id, asked, to_jsonb(decision), estimate,
+    price.input_price, price.output_price, price.cache_read_price, price.cache_write_price, at, decision.expires_at
+  );
   if decision.allowed then
     insert into app_private.ai_spend_accounts as a (organization_id, group_id, user_id, held_micros, swept_until)
     select organization.id, s.group_id, s.user_id, s.held_micros + coalesce(estimate, 0), at
@@ -2456,15 +2551,33 @@ begin
   event.cache_write_tokens := coalesce(settle_ai_spend.cache_write_tokens, 0);
 
   insert into app_private.ai_usage_event_keys (organization_id, id, occurred_at)
-  values (event.organization_id, event.id, event.occurred_at)
+  select event.organization_id, event.id, event.occurred_at
+  where not exists (select from app_private.booked_ids(array[event.id]))
   on conflict do nothing;
   is_new := found;
   if is_new then
-    select p.* into event.input_price, event.output_price, event.cache_read_price, event.cache_write_price, event.cost_micros
-    from app_hidden.price_of_usage(
-      event.provider, event.model, event.occurred_at,
-      event.input_tokens, event.output_tokens, event.cache_read_tokens, event.cache_write_tokens
-    ) p;
+    if settle_ai_spend.occurred_at is null and request.estimate_micros is not null
+      and (event.input_tokens = 0 or request.input_price is not null)
+      and (event.output_tokens = 0 or request.output_price is not null)
+      and (event.cache_read_tokens = 0 or request.cache_read_price is not null)
+      and (event.cache_write_tokens = 0 or request.cache_write_price is not null)
+    then
+      -- What fitted when it was authorized costs no more now, whatever has become of the prices.
+      event.input_price := request.input_price;
+      event.output_price := request.output_price;
+      event.cache_read_price := request.cache_read_price;
+      event.cache_write_price := request.cache_write_price;
+      event.cost_micros := app_hidden.exact_cost(
+        event.input_tokens, event.output_tokens, event.cache_read_tokens, event.cache_write_tokens,
+        event.input_price, event.output_price, event.cache_read_price, event.cache_write_price
+      );
+    else
+      select p.* into event.input_price, event.output_price, event.cache_read_price, event.cache_write_price, event.cost_micros
+      from app_hidden.price_of_usage(
+        event.provider, event.model, event.occurred_at,
+        event.input_tokens, event.output_tokens, event.cache_read_tokens, event.cache_write_tokens
+      ) p;
+    end if;
     event.overage_micros := case
       when event.cost_micros is not null and request.estimate_micros is not null
       then greatest(event.cost_micros - request.estimate_micros, 0)
@@ -2476,10 +2589,12 @@ begin
     from app_private.ai_usage_event_keys k
       join app_public.ai_usage_events e
         on e.organization_id = k.organization_id and e.id = k.id and e.occurred_at = k.occurred_at
-    where k.organization_id = request.organization_id and k.id = request.request_id;
+    where k.id = request.request_id
+    order by k.organization_id = request.organization_id desc
+    limit 1;
   end if;
 
-  answer := row(request.request_id, request.group_id, trim_scale(event.cost_micros), trim_scale(event.overage_micros));
+  answer := row(request.request_id, coalesce(event.group_id, request.group_id), trim_scale(event.cost_micros), trim_scale(event.overage_micros));
   update app_private.ai_spend_requests r set
     state = 'settled',
     settlement = jsonb_build_object('used', used, 'answer', to_jsonb(answer))
@@ -2581,7 +2696,8 @@ as $$
     from elements cross join unnest(array['provider', 'model']) as key
     where jsonb_typeof(element) = 'object'
       and not coalesce(
-        jsonb_typeof(object -> key) = 'string' and length(btrim(object ->> key)) between 1 and 200, false
+        jsonb_typeof(object -> key) = 'string'
+        and length(object ->> key) <= 200 and object ->> key ~ '[^[:space:]]', false
       )
     union all
     select index, key, format('must be a whole number of tokens from 0 to 1000000000000, not %s', coalesce(left((object -> key)::text, 100), 'missing'))
@@ -2695,12 +2811,12 @@ begin
       order by e.id, e.ordinality
     ) e
       cross join lateral (
-        -- For who has always belonged to one organization it makes no difference when it was.
+        -- For who has been where they are ever since, it makes no difference when it was.
         select case
-          when count(*) = 1 and not exists (select from app_private.past_memberships p where p.user_id = e.user_id) then at
+          when max(m.since) <= e.occurred_at and max(m.until) filter (where m.until < 'infinity') is null then at
           else e.occurred_at
         end as belongs_at
-        from app_public.organization_members m
+        from app_private.ai_memberships m
         where m.user_id = e.user_id
       ) b
       left join app_private.ai_spend_requests r on r.request_id = e.id and r.state <> 'refused'
@@ -2713,7 +2829,9 @@ begin
     )
   )::app_private.usage_caller order by c.caller) into callers
   from (select distinct on (e.caller) e.* from unnest(pending) e order by e.caller) c
-    cross join lateral app_private.organizations_of_call(c.user_id, c.organization_id, c.group_id, c.belongs_at) as o (fitting);
+    cross join lateral app_private.organizations_of_call(
+      c.user_id, c.organization_id, c.group_id, c.belongs_at, or_last => true
+    ) as o (fitting);
 
   select format('events[%s].%s: %s', e.place, p.field, p.message) as message, format('events[%s].%s', e.place, p.field) as field
   into problem
@@ -2790,7 +2908,7 @@ $$;
 revoke all on function app_public.record_ai_usage(jsonb) from public;
 grant execute on function app_public.record_ai_usage(jsonb) to bursar_user;
 comment on function app_public.record_ai_usage(jsonb) is
-  E'@feature ai_bridge\n@resultFieldName receipt\nBooks a batch of events, all or nothing: an array of {id, user_id, provider, model, input_tokens, output_tokens, cache_read_tokens?, cache_write_tokens?, group_id?, organization_id?, occurred_at?}. Each id is booked once, however often it comes. Somebody who has left is charged where they belonged when it occurred. A model without a known price is booked as unpriced. For ai_gateway and owner. Errors: 42501, BU400 names the event, 40001 asks to try again.';
+  E'@feature ai_bridge\n@resultFieldName receipt\nBooks a batch of events, all or nothing: an array of {id, user_id, provider, model, input_tokens, output_tokens, cache_read_tokens?, cache_write_tokens?, group_id?, organization_id?, occurred_at?}. Each id is booked once, however often it comes. Somebody who has left is charged where they belonged when it occurred, or last. A model without a known price is booked as unpriced. For ai_gateway and owner. Errors: 42501, BU400 names the event, 40001 asks to try again.';
 --! EndIncluded usage-record.sql
 --! Included usage-pricing.sql
 -- Usage that was recorded before anybody knew what it costs.
@@ -3145,6 +3263,8 @@ begin
     select c.organization_id, c.group_id, c.user_id, c.period_start, c.spent_micros, c.overage_micros,
       l.spent_micros as ledger_spent_micros, l.overage_micros as ledger_overage_micros
     from app_private.ai_spend_counters c
+      -- Nobody is stopped by what a group that is gone has left behind.
+      join app_public.groups g on g.organization_id = c.organization_id and g.id = c.group_id
       cross join lateral app_private.ledger_spend(
         c.organization_id, c.group_id, c.user_id, c.period_start, c.period_end, kept_from
       ) l
@@ -3176,6 +3296,7 @@ begin
     select a.organization_id, a.group_id, a.user_id,
       app_private.holds_ending(a.organization_id, a.group_id, a.user_id, a.swept_until, 'infinity') as held_micros
     from app_private.ai_spend_accounts a
+      join app_public.groups g on g.organization_id = a.organization_id and g.id = a.group_id
   ), differences (kind, organization_id, what, kept_micros, ledger_micros) as (
     select 'counter', c.organization_id,
       format('group %s, user %s, period from %s', c.group_id, c.user_id, c.period_start),
