@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Pool } from 'pg';
 import { inject } from 'vitest';
 import type { DatabaseUrls } from '../../src/configuration.ts';
@@ -51,11 +52,23 @@ export async function createTestDatabase(template = 'bursar_template'): Promise<
     async drop() {
       await owner.end();
       await asSuperuser('postgres', async (client) => {
+        await untilNobodyIsIn(client, name);
         await client.query(`drop database ${name} with (force)`);
         for (const login of logins) await client.query(`drop role ${login}`);
       });
     },
   };
+}
+
+/** A connection that is just ending would report its being forced out to nobody, and end the run. */
+async function untilNobodyIsIn(client: Client, database: string): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const { rowCount } = await client.query('select from pg_stat_activity where datname = $1', [
+      database,
+    ]);
+    if (rowCount === 0) return;
+    await sleep(10);
+  }
 }
 
 function withDatabase(url: string, database: string): string {
