@@ -31,9 +31,9 @@ const running = new Set<ChildProcess>();
 
 /** Runs the real command line in a process of its own, in an environment with nothing but what is given. */
 export function start(args: string[], environment: Record<string, string> = {}): Command {
-  const { PATH = '', TMPDIR = '/tmp', HOME = '/tmp' } = process.env;
+  const { PATH = '', TMPDIR = '/tmp', HOME = '/tmp', NODE_COMPILE_CACHE = '' } = process.env;
   const child = spawn(process.execPath, [COMMAND, ...args], {
-    env: { PATH, TMPDIR, HOME, ...environment },
+    env: { PATH, TMPDIR, HOME, NODE_COMPILE_CACHE, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LONGEST_MS,
     killSignal: 'SIGKILL',

@@ -20,7 +20,9 @@ export async function createTestDatabase(template = 'bursar_template'): Promise<
   const name = `test_${randomBytes(6).toString('hex')}`;
   const host = inject('host');
   await asSuperuser('postgres', (client) =>
-    client.query(`create database ${name} template ${template} owner bursar_owner`),
+    client.query(
+      `create database ${name} template ${template} strategy file_copy owner bursar_owner`,
+    ),
   );
   // A database does not bring its privileges along when it is copied.
   await asSuperuser('postgres', (client) =>
