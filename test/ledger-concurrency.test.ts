@@ -173,7 +173,7 @@ describe('200 connections at once', () => {
         red: { members: plan.red, budget: { limit: 40_000 } },
         blue: { members: plan.blue, budget: { limit: 4_000, appliesTo: 'member', period: 'day' } },
         green: { members: plan.green, budget: { limit: 20_000, period: 'lifetime' } },
-        Everyone: { budget: { limit: 160_000, period: 'quarter' } },
+        Everyone: { budget: { limit: 145_000, period: 'quarter' } },
       },
     });
     const connections = await connect(200);
