@@ -155,4 +155,63 @@ describe('PostgreSQL 15', () => {
     expect(await request(admin, 'DELETE', path)).toEqual({ status: 204, body: undefined });
     expect(await request(member, 'GET', path)).toMatchObject({ status: 404 });
   });
+
+  test('authorizes, settles, records and prices, and its books agree', async () => {
+    const { organization_admin: admin, ai_gateway: gateway, member, auditor } = world.people;
+    const post = (path: string, body: object) =>
+      request(gateway, 'POST', `/api/v2/ai${path}`, body);
+    await request(admin, 'PUT', `/api/v2/groups/${world.group}/ai/budget`, {
+      spend_limit_micros: 1000,
+    });
+    await owner.query(
+      `select app_public.set_group_ai_budget_terms($1, applies_to => 'member', period => 'day')`,
+      [world.group],
+    );
+    await owner.query(
+      `update app_public.organizations set time_zone = 'Europe/Berlin' where id = $1`,
+      [world.organization],
+    );
+    const call = { user_id: member, provider: 'acme', model: 'one', max_output_tokens: 0 };
+    const request_id = '00000000-0000-4000-8000-000000000001';
+    expect(
+      await post('/spend/authorize', { ...call, request_id, input_tokens: 300 }),
+    ).toMatchObject({ body: { allowed: true, estimate_micros: 900, remaining_micros: 100 } });
+    expect(
+      await post('/spend/authorize', {
+        ...call,
+        request_id: '00000000-0000-4000-8000-000000000002',
+        input_tokens: 34,
+      }),
+    ).toMatchObject({ body: { allowed: false, reason: 'MEMBER_BUDGET_EXCEEDED' } });
+    const settle = { request_id, input_tokens: 100, output_tokens: 0 };
+    expect(await post('/spend/settle', settle)).toMatchObject({ body: { cost_micros: 300 } });
+    const events = ['one', 'unheard of'].map((model, i) => ({
+      id: `00000000-0000-4000-8000-00000000001${i}`,
+      user_id: member,
+      provider: 'acme',
+      model,
+      input_tokens: 10,
+      output_tokens: 1,
+      occurred_at: new Date(Date.now() - i * 40 * 86_400_000).toISOString(),
+    }));
+    for (const recorded of [2, 0]) {
+      expect(await post('/usage', { events })).toMatchObject({
+        body: { recorded, duplicates: 2 - recorded },
+      });
+    }
+    await owner.query(
+      `select app_public.upsert_ai_model_prices('[{"provider": "acme", "model": "unheard of", "input_price": 1, "output_price": 1}]')`,
+    );
+    const { rows } = await owner.query('select * from app_public.price_unpriced_ai_usage()');
+    expect(rows).toMatchObject([{ events: '1', cost_micros: '0.000011' }]);
+    expect(
+      await graphql(auditor, '{ aiSpendDailies { aggregates { sum { costMicros } } } }', {}),
+    ).toMatchObject({
+      body: { data: { aiSpendDailies: { aggregates: { sum: { costMicros: '345.000011' } } } } },
+    });
+    expect((await owner.query('select * from app_public.ai_ledger_discrepancies')).rows).toEqual(
+      [],
+    );
+    expect((await check(urls)).flatMap((finding) => finding.missing)).toEqual([]);
+  });
 });
