@@ -1,5 +1,5 @@
 --! Previous: sha1:e819f4dbdb7be92674bd659f7621b545816ae79f
---! Hash: sha1:fd563aef827a6acae6684186b7dc21d60eb228f0
+--! Hash: sha1:1514af215205689e0aa462018b4549c7e6bc20c2
 --! Message: usage, spend and enforcement
 
 -- In the books of spend the nil UUID stands for all.
@@ -2193,16 +2193,14 @@ revoke all on function app_private.write_ledger(app_public.ai_usage_events[]) fr
 comment on function app_private.write_ledger(app_public.ai_usage_events[]) is
   'Writes new events, whose keys are taken, to the ledger and the daily totals. lock_pools_of() and add_to_counters() must follow.';
 --! EndIncluded booking.sql
---! Included spend-requests.sql
--- May this call go ahead? And what became of it.
+--! Included spend-authorization.sql
+-- May this call go ahead?
 --
 -- Every statement below is about one call, and has one good plan: with force_generic_plan a connection makes it
 -- once, where it would make it anew for each of its first five calls, and for some for ever.
 
 comment on type app_public.ai_spend_decision is
   'Whether a call may go ahead: allowed, or the reason why not (GROUP_BUDGET_EXCEEDED, MEMBER_BUDGET_EXCEEDED, ORGANIZATION_BUDGET_EXCEEDED, UNPRICED_MODEL). group_id is the charged group. Limit, spent, held and remaining are in micros, of the budget that refused or else of the charged group''s; limit and remaining are null where there is no budget, the period is null for a lifetime.';
-comment on type app_public.ai_spend_settlement is
-  'What a settled call came to, in micros: its exact cost (null while unpriced) and by how much that exceeded the hold.';
 
 -- An advisory lock can be seen and taken by any login; whoever takes this one can make a request that is asked a
 -- second time wait, and nothing else.
@@ -2435,6 +2433,12 @@ revoke all on function app_public.authorize_ai_spend(uuid, uuid, text, text, big
 grant execute on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) to bursar_user;
 comment on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) is
   E'@feature ai_bridge\n@resultFieldName decision\nMay this call go ahead? An allowed call holds its estimate, input and the most output that it may produce, until it is settled, released or expired. Repeating a request_id repeats the decision and holds nothing twice. For ai_gateway and owner. Errors: 42501, BU400 names the field, BU409 for a request_id that comes again with other content.';
+--! EndIncluded spend-authorization.sql
+--! Included spend-settlement.sql
+-- What became of a call that was authorized: it is settled, or its hold is given back.
+
+comment on type app_public.ai_spend_settlement is
+  'What a settled call came to, in micros: its exact cost (null while unpriced) and by how much that exceeded the hold.';
 
 create or replace function app_private.find_request(request_id uuid, hold_id uuid) returns app_private.ai_spend_requests
 language plpgsql volatile security definer
@@ -2645,7 +2649,7 @@ revoke all on function app_public.release_ai_spend(uuid, uuid) from public;
 grant execute on function app_public.release_ai_spend(uuid, uuid) to bursar_user;
 comment on function app_public.release_ai_spend(uuid, uuid) is
   E'@feature ai_bridge\n@resultFieldName released\nGives back the hold of a call that was not made, named by request_id or hold_id. Returns whether there was one to give back. For ai_gateway and owner. Errors: 42501, BU404 for an unknown request.';
---! EndIncluded spend-requests.sql
+--! EndIncluded spend-settlement.sql
 --! Included usage-record.sql
 -- Usage that gateways report in batches, after the fact.
 
