@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Pool, type PoolClient } from 'pg';
 
 /**
@@ -42,6 +43,34 @@ export function createPool(
   // A client that breaks while it is checked out reports to its own listeners, and without one Node ends.
   pool.on('connect', (client) => client.on('error', onError));
   return pool;
+}
+
+/** How long a connection may take to say goodbye. */
+const GOODBYE_MS = 1_000;
+
+/**
+ * Ends a pool, and returns when its connections have ended too, which `pool.end()` alone does not wait for:
+ * whoever stops PostgreSQL next would break them.
+ */
+export async function endPool(pool: Pool, open: ReadonlySet<Promise<unknown>>): Promise<void> {
+  await pool.end();
+  const patience = new AbortController();
+  await Promise.race([
+    Promise.all(open),
+    sleep(GOODBYE_MS, undefined, { signal: patience.signal }).catch(() => {}),
+  ]);
+  patience.abort();
+}
+
+/** The connections of a pool that have not ended yet, each as the promise of its end. */
+export function openConnections(pool: Pool): ReadonlySet<Promise<unknown>> {
+  const open = new Set<Promise<unknown>>();
+  pool.on('connect', (client) => {
+    const ended: Promise<unknown> = new Promise((resolve) => client.once('end', resolve));
+    open.add(ended);
+    void ended.then(() => open.delete(ended));
+  });
+  return open;
 }
 
 /**

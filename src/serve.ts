@@ -6,7 +6,7 @@ import { grafserv } from 'postgraphile/grafserv/express/v4';
 import { createFeatureGate } from '../plugins/feature-gate.ts';
 import { createPreset } from '../plugins/preset.ts';
 import type { ServerConfiguration } from './configuration.ts';
-import { createPool } from './database.ts';
+import { createPool, endPool, openConnections } from './database.ts';
 import { rememberConstraintColumns } from './errors.ts';
 import { FeatureWatch } from './features.ts';
 import { createHttp } from './http.ts';
@@ -29,6 +29,7 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
   const pool = createPool(authDatabaseUrl, poolSize, (error) =>
     logWarning('A database connection broke.', error),
   );
+  const open = openConnections(pool);
   const features = new FeatureWatch(authDatabaseUrl, pool, logWarning);
   const gate = createFeatureGate((feature) => features.require(feature));
   const preset = createPreset({
@@ -42,7 +43,7 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
   const letGo = async () => {
     await features.stop();
     await graphql?.release();
-    await pool.end();
+    await endPool(pool, open);
   };
   try {
     // The schema comes from the database: one that can't be reached must say so now, not at the first request.
