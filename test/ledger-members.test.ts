@@ -111,6 +111,26 @@ describe('a batch that is sent again after its person has moved', () => {
     expect(await chargedTo(event)).toEqual([old.group('red')]);
   });
 
+  test('while it is being booked where they were last, makes their joining another wait', async () => {
+    const { old, next } = await companies();
+    await leave(old, 'ann');
+    const event = eventOf(old.user('ann'), { input_tokens: 3 });
+    const first = await db().connect();
+    try {
+      await first.query('begin');
+      await record(first, [event]);
+      const joined = join(next, old.user('ann'));
+      await expect.poll(waiting, { timeout: 5_000, interval: 5 }).toBe(1);
+      await first.query('commit');
+      await joined;
+    } finally {
+      await first.query('rollback');
+      first.release();
+    }
+    expect(await record(db(), [event])).toEqual({ recorded: '0', duplicates: '1' });
+    expect(await chargedTo(event)).toEqual([old.id]);
+  });
+
   test('and that meets the move halfway asks to be sent again', async () => {
     const { old, next } = await companies();
     const event = eventOf(old.user('ann'), { input_tokens: 3 });

@@ -12,7 +12,6 @@ import {
   listModels,
   type Row,
   record,
-  settle,
   statusOf,
 } from './support/ledger.ts';
 
@@ -89,7 +88,7 @@ describe('a batch', () => {
     expect(await count()).toBe(before + 202);
   });
 
-  test('books an id once, also when it comes again for somebody else elsewhere, or as a request of theirs', async () => {
+  test('books an id once, also when it comes again for somebody else elsewhere', async () => {
     const other = await createCompany(db(), { people: ['eve'] });
     const first = event({ input_tokens: 1 });
     await record(db(), [first]);
@@ -97,16 +96,28 @@ describe('a batch', () => {
       recorded: '0',
       duplicates: '1',
     });
+    const rows = await query(
+      'select organization_id from app_public.ai_usage_events where id = $1',
+      [first.id],
+    );
+    expect(rows).toEqual([{ organization_id: company.id }]);
+  });
+
+  test('is not that of somebody else’s request, and a request is not what was recorded before', async () => {
     const call = callOf(company.user('ann'), { input_tokens: 1 });
     await authorize(db(), call);
-    const reported = eventOf(other.user('eve'), { id: call.request_id, input_tokens: 1 });
-    await record(db(), [reported]);
-    await settle(db(), { request_id: call.request_id, input_tokens: 1, output_tokens: 0 });
-    const rows = await query(
-      'select organization_id from app_public.ai_usage_events where id = any ($1)',
-      [[first.id, call.request_id]],
-    );
-    expect(rows).toEqual([{ organization_id: company.id }, { organization_id: company.id }]);
+    const reported = event({ id: call.request_id, user_id: company.user('bob') });
+    expect(await failure(record(db(), [event(), reported]))).toMatchObject({
+      code: 'BU400',
+      column: 'events[1].user_id',
+    });
+    const first = event({ input_tokens: 1 });
+    await record(db(), [first]);
+    const late = callOf(company.user('ann'), { request_id: first.id, input_tokens: 1 });
+    expect(await failure(authorize(db(), late))).toMatchObject({
+      code: 'BU409',
+      column: 'request_id',
+    });
   });
 
   test('of what is recorded already passes when its person has left since', async () => {

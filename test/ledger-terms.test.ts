@@ -373,6 +373,35 @@ describe('statements over many rows, and calls, wait for each other and never in
     expect(errors[0]).toBeUndefined();
   });
 
+  test('the time zones of several organizations, and a batch over them', async () => {
+    const one = await createCompany(db(), { people: ['ann'] });
+    const two = await createCompany(db(), { people: ['bob'] });
+    const [low, high] = [one, two].sort((a, b) => (a.id < b.id ? -1 : 1)) as [Company, Company];
+    const person = (company: Company) => company.user(company === one ? 'ann' : 'bob');
+    const holder = await db().connect();
+    try {
+      await holder.query('begin');
+      await authorize(holder, callOf(person(high)));
+      // Found in the order of the table, in which the higher one may come first.
+      const changed = db().query(
+        `update app_public.organizations set time_zone = 'Asia/Tokyo' where id in ($1, $2)`,
+        [high.id, low.id],
+      );
+      await expect.poll(() => waitsForLocks(), { timeout: 5_000, interval: 5 }).toBe(1);
+      const booked = record(db(), [
+        eventOf(person(low), { input_tokens: 1 }),
+        eventOf(person(high), { input_tokens: 1 }),
+      ]);
+      await expect.poll(() => waitsForLocks(), { timeout: 5_000, interval: 5 }).toBe(2);
+      await holder.query('commit');
+      await changed;
+      expect(await booked).toEqual({ recorded: '2', duplicates: '0' });
+    } finally {
+      await holder.query('rollback');
+      holder.release();
+    }
+  });
+
   test('a group is deleted while the time zone changes, or its period', async () => {
     for (const statement of [
       `update app_public.organizations set time_zone = 'Asia/Tokyo' where id = $1`,

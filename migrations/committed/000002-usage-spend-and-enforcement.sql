@@ -1,5 +1,5 @@
 --! Previous: sha1:e819f4dbdb7be92674bd659f7621b545816ae79f
---! Hash: sha1:1514af215205689e0aa462018b4549c7e6bc20c2
+--! Hash: sha1:f86e62877afb4e0a96fb9ebd4050570d98454cb6
 --! Message: usage, spend and enforcement
 
 -- In the books of spend the nil UUID stands for all.
@@ -299,8 +299,8 @@ create type app_private.usage_caller as (
   belongs_at timestamptz,
   -- The organizations that fit; there must be one.
   fitting uuid[],
-  -- Whether they belong to it still.
-  is_member boolean
+  -- The organizations of which they are a member at present.
+  belongs_to uuid[]
 );
 
 -- Prices that are known already have held for as long as anybody knows.
@@ -427,6 +427,26 @@ create or replace trigger remember_members after delete on app_public.organizati
 create or replace trigger remember_members after delete on app_public.group_members
   referencing old table as gone
   for each statement execute function app_private.remember_members();
+
+-- Usage of somebody who has left is booked where they belonged last, until they belong somewhere again.
+create or replace function app_private.wait_for_last_bookings() returns trigger
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.lock_pools(array_agg(p.organization_id), array_agg(p.organization_id))
+  from come c join app_private.past_memberships p on p.user_id = c.user_id;
+  return null;
+end
+$$;
+
+revoke all on function app_private.wait_for_last_bookings() from public;
+comment on function app_private.wait_for_last_bookings() is
+  'Trigger: whoever is booking for a newcomer where they belonged before is done first.';
+
+create or replace trigger wait_for_last_bookings after insert on app_public.organization_members
+  referencing new table as come
+  for each statement execute function app_private.wait_for_last_bookings();
 
 create or replace view app_private.ai_memberships with (security_invoker = true) as
   select organization_id, organization_id as group_id, user_id, created_at as since, timestamptz 'infinity' as until
@@ -2013,36 +2033,47 @@ create or replace trigger forget_groups after delete on app_public.groups
   referencing old table as gone
   for each statement execute function app_private.forget_groups();
 
-create or replace function app_private.follow_time_zone() returns trigger
+create or replace function app_private.follow_time_zones() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
-  groups constant uuid[] := array(select g.id from app_public.groups g where g.organization_id = new.id);
-  at constant timestamptz := app_private.lock_pools(array_fill(new.id, array[cardinality(groups)]), groups);
-  of_group uuid;
+  one record;
+  at timestamptz;
 begin
-  foreach of_group in array groups loop
-    perform app_private.count_anew(new.id, of_group, at);
+  -- The update holds the rows of the organizations: no group is added meanwhile, see open_pool().
+  at := (
+    select app_private.lock_pools(array_agg(g.organization_id), array_agg(g.id))
+    from before b
+      join after a on a.id = b.id and a.time_zone <> b.time_zone
+      join app_public.groups g on g.organization_id = a.id
+  );
+  for one in
+    select g.organization_id, g.id
+    from before b
+      join after a on a.id = b.id and a.time_zone <> b.time_zone
+      join app_public.groups g on g.organization_id = a.id
+  loop
+    perform app_private.count_anew(one.organization_id, one.id, at);
   end loop;
   return null;
 end
 $$;
 
-create or replace trigger follow_time_zone after update on app_public.organizations
-  for each row when (old.time_zone <> new.time_zone)
-  execute function app_private.follow_time_zone();
+create or replace trigger follow_time_zones after update on app_public.organizations
+  referencing old table as before new table as after
+  for each statement execute function app_private.follow_time_zones();
 
 revoke all on function app_private.follow_budgets() from public;
 revoke all on function app_private.keep_budget_with_its_group() from public;
 revoke all on function app_private.forget_groups() from public;
-revoke all on function app_private.follow_time_zone() from public;
+revoke all on function app_private.follow_time_zones() from public;
 comment on function app_private.follow_budgets() is
   'Trigger: budgets change while nobody works by them, and their counters begin anew when they would count something else.';
 comment on function app_private.keep_budget_with_its_group() is 'Trigger: refuses to hand a budget to another group (BU400).';
 comment on function app_private.forget_groups() is
   'Trigger: the counters and accounts of groups go with them; their part of the ledger stays.';
-comment on function app_private.follow_time_zone() is
+comment on function app_private.follow_time_zones() is
   'Trigger: in another time zone periods begin and end at other moments, so all counters of the organization begin anew.';
 --! EndIncluded spend-counters.sql
 --! Included booking.sql
@@ -2055,7 +2086,8 @@ comment on function app_private.follow_time_zone() is
 --   4. pools, which are the accounts of groups: by organization, Everyone last, then by group
 --   5. accounts of members, counters, and a new request: by who holds the pool, or by who refuses and waits for nothing
 --   6. a month that is made: nobody waits for this, and it comes last, so that whoever makes one waits for nobody
--- This holds for one call. Several in one transaction keep the order only among themselves.
+-- This holds for one call, and for one statement. Several in one transaction keep the order only among themselves, and
+-- an insert of several budgets that turns into an update for some of them is two.
 --
 -- The pool is the one lock that all meet at: who decides about a budget, who books on it, who changes its terms
 -- and who lets a member go. It is never shared, so whoever waits comes to their turn, and it is taken as late as
@@ -2108,16 +2140,25 @@ create or replace function app_private.open_pool() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
+declare
+  is_known boolean;
 begin
   -- Under an id that was used before, what was booked then would count for the new group, or be missing in it.
-  if exists (
-      select from app_public.ai_spend_daily d
-      where d.organization_id = new.organization_id and new.id in (d.group_id, d.organization_id)
-    ) or exists (
-      select from app_private.ai_spend_requests r
-      where r.organization_id = new.organization_id and new.id in (r.group_id, r.organization_id)
-    )
-  then
+  if new.id = new.organization_id then
+    is_known := exists (
+        select from app_public.ai_spend_daily d where d.organization_id = new.id
+      ) or exists (
+        select from app_private.ai_spend_requests r where r.organization_id = new.id and r.state = 'held'
+      );
+  else
+    is_known := exists (
+        select from app_public.ai_spend_daily d where d.organization_id = new.organization_id and d.group_id = new.id
+      ) or exists (
+        select from app_private.ai_spend_requests r
+        where r.organization_id = new.organization_id and r.group_id = new.id and r.state = 'held'
+      );
+  end if;
+  if is_known then
     raise exception using
       errcode = 'BU400',
       message = format('The id %s belonged to a group that is gone, and stays its own in the ledger.', new.id),
@@ -2355,6 +2396,12 @@ begin
   if known.request_id is not null then
     return app_private.decision_again(known, asked);
   end if;
+  if exists (select from app_private.booked_ids(array[authorize_ai_spend.request_id])) then
+    raise exception using
+      errcode = 'BU409',
+      message = format('Usage was recorded as %s before: it needs no authorization any more.', authorize_ai_spend.request_id),
+      column = 'request_id';
+  end if;
 
   fitting := app_private.organizations_of_call(
     authorize_ai_spend.user_id, authorize_ai_spend.organization_id, authorize_ai_spend.group_id, clock_timestamp()
@@ -2432,7 +2479,7 @@ $$;
 revoke all on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) from public;
 grant execute on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) to bursar_user;
 comment on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) is
-  E'@feature ai_bridge\n@resultFieldName decision\nMay this call go ahead? An allowed call holds its estimate, input and the most output that it may produce, until it is settled, released or expired. Repeating a request_id repeats the decision and holds nothing twice. For ai_gateway and owner. Errors: 42501, BU400 names the field, BU409 for a request_id that comes again with other content.';
+  E'@feature ai_bridge\n@resultFieldName decision\nMay this call go ahead? An allowed call holds its estimate, input and the most output that it may produce, until it is settled, released or expired. Repeating a request_id repeats the decision and holds nothing twice. For ai_gateway and owner. Errors: 42501, BU400 names the field, BU409 for a request_id that comes again with other content, or as an event that was recorded.';
 --! EndIncluded spend-authorization.sql
 --! Included spend-settlement.sql
 -- What became of a call that was authorized: it is settled, or its hold is given back.
@@ -2745,7 +2792,7 @@ comment on function app_private.usage_batch_problem(jsonb) is
   'The first thing that is wrong with a batch of events, and the path of the event, or nulls.';
 comment on function app_private.moment_of(text) is 'A time that text names (UTC unless it says otherwise), or null when it names none.';
 
--- Names no organization: an id is booked once, wherever its user was, is, or is said to be.
+-- Names no organization: an id is booked once, wherever its user was or is.
 create or replace function app_private.booked_ids(ids uuid[]) returns setof uuid
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
@@ -2826,10 +2873,22 @@ begin
       left join app_private.ai_spend_requests r on r.request_id = e.id and r.state <> 'refused'
   ) e;
 
+  select format('events[%s].user_id', e.place) as field,
+    format('The request %s is not one of the user %s.', e.id, e.user_id) as message
+  into problem
+  from unnest(pending) e join app_private.ai_spend_requests r on r.request_id = e.id
+  where e.authorized_organization_id is not null and r.user_id <> e.user_id
+  order by e.place
+  limit 1;
+  if found then
+    raise exception using
+      errcode = 'BU400', message = format('%s: %s', problem.field, problem.message), column = problem.field;
+  end if;
+
   select array_agg(row(
     c.user_id, c.organization_id, c.group_id, c.belongs_at, o.fitting,
-    exists (
-      select from app_public.organization_members m where m.organization_id = o.fitting[1] and m.user_id = c.user_id
+    array(
+      select m.organization_id from app_public.organization_members m where m.user_id = c.user_id order by m.organization_id
     )
   )::app_private.usage_caller order by c.caller) into callers
   from (select distinct on (e.caller) e.* from unnest(pending) e order by e.caller) c
@@ -2854,7 +2913,7 @@ begin
     app_private.charged_group(c.user_id, c.fitting[1], c.group_id, c.belongs_at) order by c.caller
   ) into groups
   from unnest(callers) with ordinality as c (
-    user_id, organization_id, group_id, belongs_at, fitting, is_member, caller
+    user_id, organization_id, group_id, belongs_at, fitting, belongs_to, caller
   );
 
   select array_agg(row(
@@ -2886,16 +2945,15 @@ begin
   if fresh is not null then
     perform app_private.write_ledger(fresh);
     perform app_private.lock_pools_of(fresh);
-    -- Nobody who is still a member now can leave before this is done.
+    -- Nobody can leave the organization in which this is booked, or join another after it, before this is done.
     if exists (
       select from unnest(callers) c
-      where c.is_member and not exists (
-        select from app_public.organization_members m
-        where m.organization_id = c.fitting[1] and m.user_id = c.user_id
+      where c.belongs_to <> array(
+        select m.organization_id from app_public.organization_members m where m.user_id = c.user_id order by m.organization_id
       )
     ) then
       raise exception using
-        errcode = '40001', message = 'Somebody left an organization while their usage was booked: try again.';
+        errcode = '40001', message = 'Somebody joined or left an organization while their usage was booked: try again.';
     end if;
     perform app_private.add_to_counters(fresh);
     perform app_private.make_usage_months(array(
@@ -3341,7 +3399,7 @@ begin
     select 'request', r.organization_id, format('request %s is settled and has no event', r.request_id), null, null
     from app_private.ai_spend_requests r
     where r.state = 'settled' and not exists (
-      select from app_private.ai_usage_event_keys k where k.organization_id = r.organization_id and k.id = r.request_id
+      select from app_private.ai_usage_event_keys k where k.id = r.request_id
     )
   )
   select d.kind, d.organization_id, d.what, trim_scale(d.kept_micros), trim_scale(d.ledger_micros)
