@@ -103,8 +103,13 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 
 async function close(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  // A connection that is kept alive is busy at one moment, and would bring new requests the next.
+  server.prependListener('request', (_request, response) =>
+    response.setHeader('Connection', 'close'),
+  );
+  const idle = setInterval(() => server.closeIdleConnections(), 20);
   const timer = setTimeout(() => server.closeAllConnections(), LAST_ORDERS_MS);
   await closed;
+  clearInterval(idle);
   clearTimeout(timer);
 }
