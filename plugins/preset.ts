@@ -45,7 +45,9 @@ export function createPreset(options: {
       defaultBehavior: '-aggregates -groupedAggregates',
     },
     grafast: {
-      context: ({ expressv4 }) => ({ pgSettings: settingsOf(expressv4?.req.bursarUserId ?? null) }),
+      context: ({ expressv4 }) => ({
+        pgSettings: settingsOf(expressv4?.req.bursarUserId ?? null, 'graphql'),
+      }),
       explain: false,
     },
     grafserv: {

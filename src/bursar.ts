@@ -2,8 +2,11 @@
 import './graphile-environment.ts';
 import { Command } from 'commander';
 import {
+  addDbaCommand,
   checkCommand,
+  listDbasCommand,
   migrateCommand,
+  removeDbaCommand,
   serveCommand,
   start,
   syncPricesCommand,
@@ -38,6 +41,22 @@ program
   .requiredOption('--user <name-or-id>', 'whom the token names')
   .option('--ttl <time>', 'how long it is valid: 90s, 15m, 1h, 7d', '1h')
   .action(tokenCommand);
+const dba = program.command('dba').description('people who work in psql');
+dba
+  .command('add <name>')
+  .description('a login role that speaks for a user, with that user’s rights')
+  .requiredOption('--user <name-or-id>', 'whom it speaks for')
+  .option('--ask-password', 'ask for its password, or read it from standard input')
+  .option('--no-ask-password', 'have a password made')
+  .action(addDbaCommand);
+dba
+  .command('remove <name>')
+  .description('the login role speaks for nobody, at once')
+  .action(removeDbaCommand);
+dba
+  .command('list')
+  .description('login roles, for whom they speak, and what those may do')
+  .action(listDbasCommand);
 program
   .command('check')
   .description('say whether the database has what this code needs')

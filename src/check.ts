@@ -27,6 +27,8 @@ export function check(urls: DatabaseUrls): Promise<Finding[]> {
         await grants(client, authenticator),
         await rowSecurity(client),
         await partitions(client),
+        await auditTrail(client),
+        await logins(client),
       );
     }
     return findings;
@@ -248,6 +250,60 @@ async function partitions(client: Client): Promise<Finding> {
        from pg_class c
        where c.relnamespace = to_regnamespace('app_public') and c.relkind = 'p'
          and not exists (select from pg_inherits i where i.inhparent = c.oid)`,
+    ),
+  };
+}
+
+async function auditTrail(client: Client): Promise<Finding> {
+  return {
+    what: 'the audit trail: whatever may be written is written down, and stays',
+    missing: await lines(
+      client,
+      `with written as (
+         select c.oid from pg_class c
+         where c.relnamespace = to_regnamespace('app_public') and c.relkind in ('r', 'p')
+           and (
+             has_any_column_privilege('bursar_user', c.oid, 'insert, update')
+             or has_table_privilege('bursar_user', c.oid, 'delete')
+           )
+       ),
+       needed (oid, event, bit, functions) as (
+         select w.oid, e.event, e.bit, array['app_private.audit()', 'app_private.audit_departure()']
+         from written w
+           cross join (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as e (event, bit)
+         union all
+         select to_regclass('app_public.audit_events'), e.event, e.bit, array['app_private.keep_audit_events()']
+         from (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) as e (event, bit)
+       )
+       select format('%s has no enabled trigger for %s: select app_private.keep_audit_trail(%L)', n.oid::regclass, n.event, n.oid::regclass) as line
+       from needed n
+       where not exists (
+         select from pg_trigger t
+         where t.tgrelid = n.oid and t.tgtype & n.bit <> 0 and t.tgenabled in ('O', 'A')
+           and t.tgfoid in (select to_regprocedure(f) from unnest(n.functions) as f)
+       )`,
+    ),
+  };
+}
+
+async function logins(client: Client): Promise<Finding> {
+  return {
+    what: 'login roles of people: there, and without powers of their own',
+    missing: await lines(
+      client,
+      `select format('%s, which speaks for %s, does not exist: bursar dba remove %I', u.pg_role, u.username, u.pg_role) as line
+       from app_public.users u
+       where u.pg_role is not null and not exists (select from pg_roles where rolname = u.pg_role)
+       union all
+       select format('%s, which speaks for %s, %s: no policy binds it', u.pg_role, u.username, power)
+       from app_public.users u join pg_roles r on r.rolname = u.pg_role
+         cross join lateral (values
+           (r.rolsuper, 'is a superuser'),
+           (r.rolbypassrls, 'bypasses row security'),
+           (pg_has_role(r.oid, (select relowner from pg_class where oid = 'app_public.users'::regclass), 'member'),
+             'may become the database''s owner')
+         ) as powers (has, power)
+       where has`,
     ),
   };
 }

@@ -6,12 +6,15 @@ import {
   readSigningSecret,
 } from './configuration.ts';
 import { withClient } from './database.ts';
+import { addDba, listDbas, psqlUrl, removeDba } from './dba.ts';
 import { type Demo, makeDemo, readDemo } from './demo.ts';
 import { openDevelopmentDatabase, startDevelopmentDatabase } from './development.ts';
 import { signToken } from './identity.ts';
 import { migrate } from './migrate.ts';
+import { askForPassword, generatePassword } from './password.ts';
 import { type PriceChanges, packagePrices, pricesFromFile, syncPrices } from './prices.ts';
 import type { RunningServer } from './serve.ts';
+import { findUser } from './users.ts';
 
 /** The server's libraries take longer to load than most commands to run: only who serves loads them. */
 const loadServer = () => import('./serve.ts');
@@ -101,17 +104,54 @@ export async function tokenCommand(options: { user: string; ttl: string }): Prom
   const seconds = secondsOf(options.ttl);
   await withDatabase(async (urls, environment) => {
     const by = readSigningSecret(environment);
-    const id = await withClient(urls.owner, async (client) => {
-      const { rows } = await client.query<{ id: string }>(
-        `select id from app_public.users where id::text = lower($1) or username = $1
-         order by id::text = lower($1) desc`,
-        [options.user],
-      );
-      return rows[0]?.id;
-    });
-    if (id === undefined) throw new Error(`There is no user "${options.user}".`);
+    const { id } = await withClient(urls.owner, (client) => findUser(client, options.user));
     say(await signToken(id, seconds, by));
   });
+}
+
+export async function addDbaCommand(
+  name: string,
+  options: { user: string; askPassword?: boolean },
+): Promise<void> {
+  await withDatabase((urls) =>
+    withClient(urls.owner, async (client) => {
+      const asks = options.askPassword ?? process.stdin.isTTY;
+      let shown: string | undefined;
+      const { username, made } = await addDba(client, name, options.user, async () => {
+        const given = asks ? await askForPassword(name) : undefined;
+        if (given === undefined) shown = generatePassword();
+        return given ?? shown ?? '';
+      });
+      say(`The login role ${name} speaks for ${username}.`);
+      if (!made) say('It existed already, and keeps its password.');
+      if (shown !== undefined) say(`Password: ${shown} (it is shown this once)`);
+      say(`psql ${await psqlUrl(client, name)}`);
+    }),
+  );
+}
+
+export async function removeDbaCommand(name: string): Promise<void> {
+  await withDatabase((urls) =>
+    withClient(urls.owner, async (client) => {
+      const { username, dropped } = await removeDba(client, name);
+      say(`The login role ${name} no longer speaks for ${username}.`);
+      if (!dropped) say('The role itself stays, without rights in this database.');
+    }),
+  );
+}
+
+export async function listDbasCommand(): Promise<void> {
+  await withDatabase((urls) =>
+    withClient(urls.owner, async (client) => {
+      const dbas = await listDbas(client);
+      if (dbas.length === 0) say('No login role speaks for a user.');
+      const width = Math.max(...dbas.map((dba) => dba.name.length));
+      for (const { name, username, rights, canLogIn } of dbas) {
+        const may = rights.length === 0 ? 'no roles' : rights.join(', ');
+        say(`${name.padEnd(width)}  ${username}: ${may}${canLogIn ? '' : ' (can’t log in)'}`);
+      }
+    }),
+  );
 }
 
 /** @returns Whether everything is there. */

@@ -1,16 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Pool, type PoolClient } from 'pg';
 
+export type Door = 'graphql' | 'rest';
+
 /**
  * The settings with which a transaction speaks for a user: they hold for that transaction alone, so a
  * connection that goes back to the pool speaks for nobody. PostGraphile and REST share them.
  *
  * @param userId The user's id, or null for nobody.
+ * @param door Through which door they came: the audit trail says so.
  */
-export function settingsOf(userId: string | null): Record<string, string> {
+export function settingsOf(userId: string | null, door: Door): Record<string, string> {
   return {
     role: 'bursar_user',
     'bursar.user_id': userId ?? '',
+    'bursar.door': door,
     TimeZone: 'UTC',
     statement_timeout: '10s',
     lock_timeout: '5s',
@@ -81,6 +85,7 @@ export function openConnections(pool: Pool): ReadonlySet<Promise<unknown>> {
 export async function asUser<T>(
   pool: Pool,
   userId: string | null,
+  door: Door,
   work: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect();
@@ -90,7 +95,7 @@ export async function asUser<T>(
     await client.query({
       name: 'speak_for_user',
       text: 'select set_config(key, value, true) from json_each_text($1)',
-      values: [JSON.stringify(settingsOf(userId))],
+      values: [JSON.stringify(settingsOf(userId, door))],
     });
     const result = await work(client);
     await client.query('commit');

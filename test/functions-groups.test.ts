@@ -17,7 +17,7 @@ type Row = Record<string, unknown>;
 
 async function as(person: Person | string | null, sql: string, values: unknown[] = []) {
   const id = person === null ? null : (world.people[person as Person] ?? person);
-  return asUser(pool, id, (client) => client.query<Row>(sql, values));
+  return asUser(pool, id, 'rest', (client) => client.query<Row>(sql, values));
 }
 
 const rowsOf = async (sql: string, values: unknown[] = []): Promise<Row[]> =>

@@ -21,7 +21,7 @@ const WITH_TIMES = `${PRICES}, created_at::text, updated_at::text`;
 
 async function as(person: Person | null, sql: string, values: unknown[] = []): Promise<Row[]> {
   const id = person === null ? null : world.people[person];
-  const { rows } = await asUser(pool, id, (client) => client.query<Row>(sql, values));
+  const { rows } = await asUser(pool, id, 'rest', (client) => client.query<Row>(sql, values));
   return rows;
 }
 

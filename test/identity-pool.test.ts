@@ -156,7 +156,7 @@ describe('a connection that is back in the pool', () => {
   }
 
   test('speaks for nobody after a request of REST', async () => {
-    await asUser(pool, world.people.owner, async (client) => {
+    await asUser(pool, world.people.owner, 'rest', async (client) => {
       const { rows } = await client.query('select app_hidden.current_user_id() as id');
       expect(rows).toEqual([{ id: world.people.owner }]);
     });
@@ -164,7 +164,9 @@ describe('a connection that is back in the pool', () => {
   });
 
   test('speaks for nobody after a request of REST that failed', async () => {
-    const failing = asUser(pool, world.people.owner, (client) => client.query('select 1 / 0'));
+    const failing = asUser(pool, world.people.owner, 'rest', (client) =>
+      client.query('select 1 / 0'),
+    );
     await expect(failing).rejects.toMatchObject({ code: '22012' });
     await expectNobody();
   });
@@ -172,7 +174,7 @@ describe('a connection that is back in the pool', () => {
   test('is not used again when even the rollback fails', async () => {
     const pid = async () => (await pool.query('select pg_backend_pid() as pid')).rows[0]?.pid;
     const before = await pid();
-    const failing = asUser(pool, world.people.owner, async (client) => {
+    const failing = asUser(pool, world.people.owner, 'rest', async (client) => {
       // As when the network goes away in the middle.
       (
         client as unknown as { connection: { stream: { destroy(): void } } }

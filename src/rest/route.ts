@@ -22,7 +22,7 @@ export async function readableGroup(
   if (!UUID.test(group)) {
     throw new CallerError('VALIDATION_FAILED', `"${group}" is no UUID.`, { field: 'group' });
   }
-  const found = await asUser(pool, userId, (client) =>
+  const found = await asUser(pool, userId, 'rest', (client) =>
     client.query('select from app_public.groups where id = $1', [group]),
   );
   if (found.rowCount === 0) throw new CallerError('NOT_FOUND', NOT_FOUND_TEXT);
@@ -42,7 +42,7 @@ export async function bodyFrom(
   text: string,
   values: readonly (string | null)[],
 ): Promise<string | undefined> {
-  const result = await asUser(pool, userId, (client) =>
+  const result = await asUser(pool, userId, 'rest', (client) =>
     client.query<{ body: string }>(text, [...values]),
   );
   return result.rows[0]?.body;

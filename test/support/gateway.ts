@@ -18,7 +18,7 @@ export async function connectGateway(url: string, userId: string): Promise<Gatew
   client.on('error', () => {});
   await client.connect();
   const db = client as unknown as Connection;
-  const settings = JSON.stringify(settingsOf(userId));
+  const settings = JSON.stringify(settingsOf(userId, 'rest'));
   const once = async <T>(work: (db: Connection) => Promise<T>): Promise<T> => {
     await client.query('begin');
     try {
