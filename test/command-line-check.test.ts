@@ -37,7 +37,7 @@ describe('bursar check', () => {
     const ended = await run(['check'], database.environment);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.stdout.trimEnd().split('\n')).toEqual(
-      Array.from({ length: 7 }, () => expect.stringMatching(/^ok {6}\S/)),
+      Array.from({ length: 9 }, () => expect.stringMatching(/^ok {6}\S/)),
     );
   });
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:f86e62877afb4e0a96fb9ebd4050570d98454cb6
---! Hash: sha1:e9c4a372cfe2a672ee248002f51a9a6a089b87d3
+--! Hash: sha1:4ecfca87558a7669a087961f8d7e18600402f19c
 --! Message: audit trail and refusals that say why
 
 -- Psql is told why something was refused, everything has a comment, and every change of what decides about
@@ -32,14 +32,10 @@ create table app_public.audit_events (
 
 create index audit_events_by_time on app_public.audit_events (changed_at);
 create index audit_events_by_subject on app_public.audit_events (subject, changed_at);
-create index audit_events_by_organization on app_public.audit_events (organization_id, changed_at)
-  where organization_id is not null;
-create index audit_events_by_group on app_public.audit_events (group_id, changed_at)
-  where group_id is not null;
-create index audit_events_by_user on app_public.audit_events (user_id, changed_at)
-  where user_id is not null;
-create index audit_events_by_actor on app_public.audit_events (actor_id, changed_at)
-  where actor_id is not null;
+create index audit_events_by_organization on app_public.audit_events (organization_id, changed_at);
+create index audit_events_by_group on app_public.audit_events (group_id, changed_at);
+create index audit_events_by_user on app_public.audit_events (user_id, changed_at);
+create index audit_events_by_actor on app_public.audit_events (actor_id, changed_at);
 
 --! Included refusals.sql
 -- A refusal says why: to psql in message, detail and hint. The API shows none of it, see docs/errors.md.
@@ -2607,7 +2603,7 @@ comment on type app_public.ai_budget_status is
 comment on column app_public.ai_budget_status.group_id is 'The group.';
 comment on column app_public.ai_budget_status.limit_micros is
   'The limit of its budget, in micros; null where there is none.';
-comment on column app_public.ai_budget_status.applies_to is 'Whether the limit is a pool or each members.';
+comment on column app_public.ai_budget_status.applies_to is 'Whether the limit is a pool or each member''s.';
 comment on column app_public.ai_budget_status.period is 'Over which time spend counts; null without a budget.';
 comment on column app_public.ai_budget_status.period_start is 'When the period began (UTC), in it; null for a lifetime.';
 comment on column app_public.ai_budget_status.period_end is
@@ -3121,7 +3117,7 @@ create policy audit_event_is_read_by_auditors_and_admins on app_public.audit_eve
 grant select on app_public.audit_events to bursar_user;
 -- no insert, no update, no delete: it is written by what happens
 
-comment on table app_public.audit_events is E'@behavior -insert -update -delete\nThe audit trail: each row that was added, changed or deleted of budgets, prices, features, roles, members, groups, organizations and users. For people there is the view audit_trail.';
+comment on table app_public.audit_events is E'@behavior -insert -update -delete\nThe audit trail: each row that was added, changed or deleted of budgets, prices, features, roles, members, groups, organizations and users. `what` and `change` say it in words; for psql the view audit_trail does.';
 comment on policy audit_event_is_read_by_auditors_and_admins on app_public.audit_events is
   'owner, user_admin and auditor read all; the roles of an organization what concerns it, and what became of prices and features, which they may read too.';
 comment on column app_public.audit_events.id is 'Tells two events apart.';
