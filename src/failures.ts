@@ -6,9 +6,10 @@ export function explain(error: unknown): string {
     return ['The configuration has mistakes:', ...error.mistakes.map((m) => `  ${m}`)].join('\n');
   }
   if (!(error instanceof Error)) return String(error);
-  const { code, port, address } = error as NodeJS.ErrnoException & {
+  const { code, port, address, detail } = error as NodeJS.ErrnoException & {
     port?: number;
     address?: string;
+    detail?: string;
   };
   switch (code) {
     case 'EADDRINUSE':
@@ -27,6 +28,8 @@ export function explain(error: unknown): string {
       return `The database refused the login: ${error.message}. Look at the name and password in the URL.`;
     case '3D000':
       return `${capitalized(error.message)}. Create it first: createdb NAME`;
+    case '42501':
+      return detail === undefined ? error.message : `${capitalized(error.message)}. ${detail}`;
     default:
       return emptyAggregate(error) ?? error.message;
   }

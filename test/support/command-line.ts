@@ -29,22 +29,27 @@ const LONGEST_MS = 30_000;
 
 const running = new Set<ChildProcess>();
 
-/** Runs the real command line in a process of its own, in an environment with nothing but what is given. */
-export function start(args: string[], environment: Record<string, string> = {}): Command {
+/** Runs the real command line in a process of its own, in an environment with nothing but what is given. `input` is its standard input. */
+export function start(
+  args: string[],
+  environment: Record<string, string> = {},
+  input?: string,
+): Command {
   const { PATH = '', TMPDIR = '/tmp', HOME = '/tmp', NODE_COMPILE_CACHE = '' } = process.env;
   const child = spawn(process.execPath, [COMMAND, ...args], {
     env: { PATH, TMPDIR, HOME, NODE_COMPILE_CACHE, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     timeout: LONGEST_MS,
     killSignal: 'SIGKILL',
   });
+  child.stdin?.end(input);
   running.add(child);
   let stdout = '';
   let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
+  child.stdout?.setEncoding('utf8').on('data', (text) => {
     stdout += text;
   });
-  child.stderr.setEncoding('utf8').on('data', (text) => {
+  child.stderr?.setEncoding('utf8').on('data', (text) => {
     stderr += text;
   });
   const ended = once(child, 'close').then(([code, signal]): Ended => {
@@ -67,8 +72,12 @@ export function start(args: string[], environment: Record<string, string> = {}):
   };
 }
 
-export function run(args: string[], environment: Record<string, string> = {}): Promise<Ended> {
-  return start(args, environment).ended;
+export function run(
+  args: string[],
+  environment: Record<string, string> = {},
+  input?: string,
+): Promise<Ended> {
+  return start(args, environment, input).ended;
 }
 
 /** What a command must not leave behind, whatever became of its test. */
