@@ -143,6 +143,8 @@ describe('direct SQL', () => {
       `delete from app_public.groups where id = ${group}`,
       `select app_public.upsert_group_ai_budget(${group}, 5)`,
       `select app_public.delete_group_ai_budget(${group})`,
+      // A function speaks for itself, whatever it tries within.
+      `delete from app_public.group_ai_budgets; select app_public.upsert_group_ai_budget(${group}, 5)`,
       // It could have updated, and has inserted.
       `delete from app_public.group_ai_budgets;
        insert into app_public.group_ai_budgets (group_id, spend_limit_micros) values (${group}, 5)
