@@ -43,6 +43,8 @@ export function createPreset(options: {
     schema: {
       // Each table that can be summed up says so itself.
       defaultBehavior: '-aggregates -groupedAggregates',
+      // No function here returns a set with nothing in it for a row, so clients need not look for null in lists.
+      pgForbidSetofFunctionsToReturnNull: true,
     },
     grafast: {
       context: ({ expressv4 }) => ({ pgSettings: settingsOf(expressv4?.req.bursarUserId ?? null) }),
