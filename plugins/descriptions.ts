@@ -37,15 +37,19 @@ export const DescriptionsPlugin: GraphileConfig.Plugin = {
   },
 };
 
-/** Every type, field, argument and value that an API's author can name. */
-export function* thingsOf(schema: GraphQLSchema): Generator<Thing> {
+/** Every type, field, argument and value, by a name that says where it is. */
+export function thingsOf(schema: GraphQLSchema): Map<string, Thing> {
+  const things = new Map<string, Thing>();
   for (const type of typesOf(schema)) {
-    yield type;
+    things.set(type.name, type);
     for (const part of partsOf(type)) {
-      yield part;
-      yield* argumentsOf(part);
+      things.set(`${type.name}.${part.name}`, part);
+      for (const argument of argumentsOf(part)) {
+        things.set(`${type.name}.${part.name}(${argument.name})`, argument);
+      }
     }
   }
+  return things;
 }
 
 function typesOf(schema: GraphQLSchema): GraphQLNamedType[] {
@@ -96,7 +100,7 @@ function describeByComments(schema: GraphQLSchema, build: GraphileBuild.Build): 
   for (const type of typesOf(schema)) {
     if (!isEnumType(type) || !type.description) continue;
     for (const value of type.getValues()) {
-      const text = new RegExp(`\\b${value.name}: ([^.]+\\.)`).exec(type.description)?.[1];
+      const text = new RegExp(`\\b${value.name}:\\s+([^.]+\\.)`).exec(type.description)?.[1];
       value.description ||=
         text && `${text[0]?.toUpperCase()}${text.slice(1).replace(/\s+/g, ' ')}`;
     }
@@ -208,7 +212,7 @@ const codeOf = new Map(ERROR_TABLE.map(({ sqlstate, code }) => [sqlstate, code a
  * GraphQL's case, but for what stands in braces: the keys of JSON.
  */
 function translate(schema: GraphQLSchema): void {
-  const things = [...thingsOf(schema)];
+  const things = [...thingsOf(schema).values()];
   const names = new Set(things.map(({ name }) => name));
   for (const thing of things) {
     if (!thing.description) continue;

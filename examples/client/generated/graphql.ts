@@ -34,7 +34,9 @@ export type BudgetPeriod =
 
 /** group: one pool for all members. member: each member has the limit for themselves. */
 export type BudgetScope =
+  /** One pool for all members. */
   | 'group'
+  /** Each member has the limit for themselves. */
   | 'member';
 
 /** All input for the `settleAiSpend` mutation. */
