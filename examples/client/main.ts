@@ -7,6 +7,7 @@
  * olivia owns the site, and so may do all of it; the group has its budget back at the end.
  */
 import { randomUUID } from 'node:crypto';
+import { dollars, exact, micros } from './amounts.ts';
 import { BursarError, connect } from './bursar.ts';
 
 const [groupId] = process.argv.slice(2);
@@ -20,13 +21,14 @@ const group = await bursar.group(groupId);
 const userId = group?.members.nodes[0]?.userId;
 if (group === null || userId === undefined) throw new Error('No such group, or nobody is in it.');
 const before = await bursar.budget(groupId);
-console.log(`${group.name} may spend ${before ? `${before.spendLimitMicros} micros` : 'anything'}`);
+const limit = before === null ? 'anything' : dollars(before.spendLimitMicros);
+console.log(`${group.name} may spend ${limit}`);
 
 try {
   // $750: micros are millionths of a dollar, and strings here, so that no digit is lost.
   await bursar.setBudget(groupId, '750000000');
   const terms = await bursar.setTerms({ groupId, appliesTo: 'group', period: 'week' });
-  console.log(`now ${terms?.spendLimitMicros} micros a ${terms?.period}`);
+  console.log(`now ${dollars(terms?.spendLimitMicros ?? '0')} a ${terms?.period}`);
 
   const model = { provider: 'example', model: 'small' };
   await bursar.loadPrices([{ ...model, input_price: 3_000_000, output_price: 15_000_000 }]);
@@ -48,14 +50,11 @@ try {
   const refused = await bursar.authorize({ ...tooMuch, maxOutputTokens: '1' });
   console.log(`a call that is too large: ${refused.reason}`);
 
-  let days = 0;
+  let spent = 0n;
   for await (const row of bursar.dailySpend(group.organizationId)) {
-    if (row.groupId === groupId && row.model === model.model) {
-      days += 1;
-      console.log(`${row.day}  ${row.provider}/${row.model}  ${row.costMicros} micros`);
-    }
+    if (row.groupId === groupId) spent += exact(row.costMicros);
   }
-  console.log(`${days} row${days === 1 ? '' : 's'} of spend`);
+  console.log(`${group.name} has spent ${micros(spent)} micros so far`);
 
   await bursar.setBudget(groupId, '-1').catch((error: unknown) => {
     if (!(error instanceof BursarError)) throw error;
