@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { dollars, exact, micros } from '../examples/client/amounts.ts';
 import { type Bursar, BursarError, connect } from '../examples/client/bursar.ts';
 import { generate } from '../examples/client/generate.ts';
@@ -224,7 +224,8 @@ describe('asking again', () => {
   test('is not for what would be done twice', async () => {
     const client = await clientOf('owner', line.url);
     line.faults.push('answer lost');
-    await errorOf(client.removeBudget(world.otherGroup));
+    const error = await errorOf(client.removeBudget(world.otherGroup));
+    expect(error).toMatchObject({ code: 'NO_ANSWER' });
     expect(await client.budget(world.otherGroup)).toBeNull();
   });
 });
@@ -312,6 +313,15 @@ describe('what goes wrong has a code', () => {
     await switchAiBridge(database, server, world.people.owner, ON);
     expect(await owner.budget(world.group)).not.toBeNull();
   });
+});
+
+test('a feature in its grace period is warned of', async () => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+  await switchAiBridge(database, server, world.people.owner, { entitlement: 'grace_period' });
+  expect(await owner.budget(world.group)).not.toBeNull();
+  expect(warn).toHaveBeenCalledWith(expect.stringContaining('ai_bridge is in its grace period'));
+  await switchAiBridge(database, server, world.people.owner, ON);
+  warn.mockRestore();
 });
 
 test('main.ts runs through it all, and puts the budget back', async () => {
