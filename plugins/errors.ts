@@ -88,7 +88,7 @@ function generatedRefusal(cause: Error | undefined): CallerError | undefined {
 }
 
 /** `spend_limit_micros` is `spendLimitMicros` here; a path into JSON stays as it is. */
-function inGraphQLCase(field: string): string {
+export function inGraphQLCase(field: string): string {
   if (!/^[a-z_]+$/.test(field)) return field;
   return field.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 }

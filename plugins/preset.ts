@@ -6,6 +6,7 @@ import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import 'postgraphile/grafserv/express/v4';
 import { settingsOf } from '../src/database.ts';
+import { DescriptionsPlugin } from './descriptions.ts';
 import { createErrorsPlugin, createMaskError, type ErrorLog } from './errors.ts';
 import { ExactNumbersPlugin } from './exact-numbers.ts';
 import { NamesPlugin } from './names.ts';
@@ -29,6 +30,7 @@ export function createPreset(options: {
     ],
     plugins: [
       NamesPlugin,
+      DescriptionsPlugin,
       ExactNumbersPlugin,
       RefusedUpdatesPlugin,
       SignedInMutationsPlugin,
@@ -43,6 +45,8 @@ export function createPreset(options: {
     schema: {
       // Each table that can be summed up says so itself.
       defaultBehavior: '-aggregates -groupedAggregates',
+      // No function here returns a set with nothing in it for a row, so clients need not look for null in lists.
+      pgForbidSetofFunctionsToReturnNull: true,
     },
     grafast: {
       context: ({ expressv4 }) => ({

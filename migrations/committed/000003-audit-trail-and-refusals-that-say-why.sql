@@ -1,5 +1,5 @@
 --! Previous: sha1:f86e62877afb4e0a96fb9ebd4050570d98454cb6
---! Hash: sha1:4ecfca87558a7669a087961f8d7e18600402f19c
+--! Hash: sha1:475c2450aff06d03b35f4e00bb24b6f45df1aac1
 --! Message: audit trail and refusals that say why
 
 -- Psql is told why something was refused, everything has a comment, and every change of what decides about
@@ -668,6 +668,77 @@ comment on function app_private.place_group_member() is
 create or replace trigger place_group_member before insert on app_public.group_members
   for each row execute function app_private.place_group_member();
 --! EndIncluded groups.sql
+--! Included budget-periods.sql
+-- Over which time spend counts: calendar periods of a place, where days can have 23 or 25 hours.
+--
+-- Whatever works with a calendar sets the time zone: a session's own can be a rule of its making, `UTC-5`, in which
+-- the name UTC is five hours off.
+
+comment on type app_public.budget_period is
+  'Calendar periods in the organization''s time zone, from midnight to midnight. day: 23, 24 or 25 hours. week: begins on Monday. month: a calendar month. quarter: begins in January, April, July and October. year: a calendar year. lifetime: never begins anew.';
+
+create or replace function app_hidden.first_instant(local timestamp, time_zone text) returns timestamptz
+language plpgsql stable security invoker parallel safe
+set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
+as $$
+declare
+  instant timestamptz := local at time zone time_zone;
+  a_day_before timestamptz := instant - interval '24 hours';
+  offset_then interval := (a_day_before at time zone time_zone) - (a_day_before at time zone 'UTC');
+  earlier timestamptz := (local - offset_then) at time zone 'UTC';
+begin
+  -- Where the clock goes back over a time, that time comes twice, and PostgreSQL takes the second.
+  if earlier < instant and earlier at time zone time_zone = local then
+    return earlier;
+  end if;
+  return instant;
+end
+$$;
+
+revoke all on function app_hidden.first_instant(timestamp, text) from public;
+grant execute on function app_hidden.first_instant(timestamp, text) to bursar_user;
+comment on function app_hidden.first_instant(timestamp, text) is
+  'When a local time is reached: the first time where it comes twice, the end of the gap where the clock skips it.';
+
+create or replace function app_hidden.budget_window(
+  period app_public.budget_period, at timestamptz, time_zone text,
+  out period_start timestamptz, out period_end timestamptz
+)
+language plpgsql stable security invoker parallel safe
+set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
+as $$
+declare
+  step interval;
+  local timestamp;
+begin
+  if period = 'lifetime' then
+    period_start := '-infinity';
+    period_end := 'infinity';
+    return;
+  end if;
+  step := case period when 'quarter' then interval '3 months' else ('1 ' || period)::interval end;
+  local := date_trunc(period::text, at at time zone time_zone);
+  period_start := app_hidden.first_instant(local, time_zone);
+  period_end := app_hidden.first_instant(local + step, time_zone);
+  -- Where the clock goes back over midnight, the date does as well, and a moment of the second
+  -- evening lies in the period that the first midnight began.
+  if at >= period_end then
+    period_start := period_end;
+    period_end := app_hidden.first_instant(local + 2 * step, time_zone);
+  elsif at < period_start then
+    period_end := period_start;
+    period_start := app_hidden.first_instant(local - step, time_zone);
+  end if;
+end
+$$;
+
+revoke all on function app_hidden.budget_window(app_public.budget_period, timestamptz, text) from public;
+grant execute on function app_hidden.budget_window(app_public.budget_period, timestamptz, text) to bursar_user;
+comment on function app_hidden.budget_window(app_public.budget_period, timestamptz, text) is
+  'The period around a moment, as [period_start, period_end): from one local midnight to another. Periods follow each other without gap or overlap. A lifetime is -infinity to infinity.';
+--! EndIncluded budget-periods.sql
 --! Included budgets.sql
 -- What a group may spend.
 
@@ -739,7 +810,7 @@ comment on column app_public.group_ai_budgets.applies_to is
 comment on column app_public.group_ai_budgets.period is
   'Over which time spend counts, in the time zone of the organization: month unless set.';
 comment on type app_public.budget_scope is
-  'group: one pool for all members. member: each member has the limit for themselves.';
+  'For whom a budget counts. group: one pool for all members. member: each member has the limit for themselves.';
 comment on column app_public.group_ai_budgets.created_at is 'When the group got its budget (UTC).';
 comment on column app_public.group_ai_budgets.updated_at is 'When the budget was last set (UTC).';
 comment on constraint budget_belongs_to_a_group on app_public.group_ai_budgets is
@@ -1143,7 +1214,7 @@ $$;
 revoke all on function app_public.upsert_ai_model_prices(jsonb) from public;
 grant execute on function app_public.upsert_ai_model_prices(jsonb) to bursar_user;
 comment on function app_public.upsert_ai_model_prices(jsonb) is
-  E'@feature ai_bridge\n@resultFieldName aiModelPrices\nWrites a list of prices, all or nothing: an array of {provider, model, input_price, output_price, cache_read_price, cache_write_price}, in micros per million tokens. A price that is missing or null becomes unknown, also over a known one. Models that the list does not name stay. Errors: BU400 names the element, 42501 for whoever is no owner.';
+  E'@feature ai_bridge\n@resultFieldName aiModelPrices\n@param seed An array of {provider, model, input_price, output_price, cache_read_price, cache_write_price}: whole numbers of micros per million tokens, or null for unknown.\nWrites a list of prices, all or nothing: an array of {provider, model, input_price, output_price, cache_read_price, cache_write_price}, in micros per million tokens. A price that is missing or null becomes unknown, also over a known one. Models that the list does not name stay. Errors: BU400 names the element, 42501 for whoever is no owner.';
 --! EndIncluded prices.sql
 --! Included price-history.sql
 -- Which price held when: usage that is reported late is priced as of its time.
@@ -2114,26 +2185,23 @@ comment on function app_private.budget_standings(uuid, uuid[], uuid, timestamptz
 
 comment on type app_public.ai_spend_decision is
   'Whether a call may go ahead: allowed, or the reason why not (GROUP_BUDGET_EXCEEDED, MEMBER_BUDGET_EXCEEDED, ORGANIZATION_BUDGET_EXCEEDED, UNPRICED_MODEL). group_id is the charged group. Limit, spent, held and remaining are in micros, of the budget that refused or else of the charged group''s; limit and remaining are null where there is no budget, the period is null for a lifetime.';
-comment on column app_public.ai_spend_decision.allowed is 'Whether the call may go ahead.';
+comment on column app_public.ai_spend_decision.allowed is E'@notNull\nWhether the call may go ahead.';
 comment on column app_public.ai_spend_decision.reason is
-  'Null when allowed, else GROUP_BUDGET_EXCEEDED, MEMBER_BUDGET_EXCEEDED, ORGANIZATION_BUDGET_EXCEEDED or UNPRICED_MODEL.';
+  'Why not: `GROUP_BUDGET_EXCEEDED`, `MEMBER_BUDGET_EXCEEDED`, `ORGANIZATION_BUDGET_EXCEEDED` or `UNPRICED_MODEL`. Null when it may.';
 comment on column app_public.ai_spend_decision.hold_id is
-  'The hold to settle or release: the request_id again; null when refused.';
-comment on column app_public.ai_spend_decision.group_id is 'The charged group.';
+  'What settles or releases the call; the same as the request_id. Null when refused.';
+comment on column app_public.ai_spend_decision.group_id is E'@notNull\nThe group that is charged.';
 comment on column app_public.ai_spend_decision.estimate_micros is
-  'What the call can cost at most, in micros, exact; null for a model without a price.';
+  'The most that the call can cost, in micros, which is held when it may go ahead. Null for a model without a price.';
 comment on column app_public.ai_spend_decision.limit_micros is
-  'The limit of the budget that decided, in micros; null where there is none.';
-comment on column app_public.ai_spend_decision.spent_micros is 'What is spent of it in this period, in micros, exact.';
-comment on column app_public.ai_spend_decision.held_micros is 'What holds keep of it, in micros, this one included.';
-comment on column app_public.ai_spend_decision.remaining_micros is
-  'What is left of it, in micros; null where there is no budget.';
-comment on column app_public.ai_spend_decision.period_start is
-  'When its period began (UTC), in it; null for a lifetime.';
-comment on column app_public.ai_spend_decision.period_end is
-  'When its period ends (UTC), not in it; null for a lifetime.';
+  'The limit of the budget that refused, or else of the charged group''s, in micros. Null where there is no budget.';
+comment on column app_public.ai_spend_decision.spent_micros is 'What was spent of that budget in its period, in micros.';
+comment on column app_public.ai_spend_decision.held_micros is 'What open holds keep of it, this one included, in micros.';
+comment on column app_public.ai_spend_decision.remaining_micros is 'What is left of it, in micros. Null where there is no budget.';
+comment on column app_public.ai_spend_decision.period_start is 'When the period of that budget began (UTC), in it. Null for a lifetime.';
+comment on column app_public.ai_spend_decision.period_end is 'When it ends (UTC), not in it. Null for a lifetime.';
 comment on column app_public.ai_spend_decision.expires_at is
-  'From when on the hold counts as nothing (UTC); null when refused.';
+  'From when on the hold counts as nothing (UTC), unless it is settled or released before. Null when refused.';
 
 -- An advisory lock can be seen and taken by any login; whoever takes this one can make a request that is asked a
 -- second time wait, and nothing else.
@@ -2371,19 +2439,17 @@ $$;
 revoke all on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) from public;
 grant execute on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) to bursar_user;
 comment on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) is
-  E'@feature ai_bridge\n@resultFieldName decision\nMay this call go ahead? An allowed call holds its estimate, input and the most output that it may produce, until it is settled, released or expired. Repeating a request_id repeats the decision and holds nothing twice. For ai_gateway and owner. Errors: 42501, BU400 names the field, BU409 for a request_id that comes again with other content, or as an event that was recorded.';
+  E'@feature ai_bridge\n@resultFieldName decision\n@param request_id A UUID that the caller makes for each call, and sends again when no answer came.\n@param user_id Whose call it is.\n@param provider Who serves the model, as the price list has it.\n@param model The model, as the price list has it.\n@param input_tokens The most tokens of the prompt that are neither read from nor written to the cache.\n@param max_output_tokens The most tokens that may come back: tell the provider the same.\n@param cache_read_tokens Tokens of the prompt that are read from the cache: 0 when left out.\n@param cache_write_tokens Tokens of the prompt that are written to the cache: 0 when left out.\n@param group_id Charge this group, to which the user must belong. Left out: the user''s group with the largest limit.\n@param organization_id Needed for a user in several organizations when no group is named.\nMay this call go ahead? An allowed call holds its estimate, input and the most output that it may produce, until it is settled, released or expired. Repeating a request_id repeats the decision and holds nothing twice. For ai_gateway and owner. Errors: 42501 for everybody else, BU400 names the field, BU409 for a request_id that comes again with other content, or as an event that was recorded.';
 --! EndIncluded spend-authorization.sql
 --! Included spend-settlement.sql
 -- What became of a call that was authorized: it is settled, or its hold is given back.
 
 comment on type app_public.ai_spend_settlement is
   'What a settled call came to, in micros: its exact cost (null while unpriced) and by how much that exceeded the hold.';
-comment on column app_public.ai_spend_settlement.event_id is 'The id of the event in the ledger: the request_id.';
-comment on column app_public.ai_spend_settlement.group_id is 'The group that is charged.';
-comment on column app_public.ai_spend_settlement.cost_micros is
-  'The exact cost in micros; null while unpriced, which is not 0.';
-comment on column app_public.ai_spend_settlement.overage_micros is
-  'By how much the cost exceeded the hold, in micros; null while unpriced.';
+comment on column app_public.ai_spend_settlement.event_id is E'@notNull\nThe id of the ledger row: the request_id.';
+comment on column app_public.ai_spend_settlement.group_id is E'@notNull\nThe group that is charged.';
+comment on column app_public.ai_spend_settlement.cost_micros is 'What the call cost, in micros, exact. Null while unpriced, which is not 0.';
+comment on column app_public.ai_spend_settlement.overage_micros is 'By how much that exceeded the hold, in micros.';
 
 create or replace function app_private.find_request(request_id uuid, hold_id uuid) returns app_private.ai_spend_requests
 language plpgsql volatile security definer
@@ -2563,7 +2629,7 @@ $$;
 revoke all on function app_public.settle_ai_spend(uuid, bigint, bigint, bigint, bigint, timestamptz, uuid) from public;
 grant execute on function app_public.settle_ai_spend(uuid, bigint, bigint, bigint, bigint, timestamptz, uuid) to bursar_user;
 comment on function app_public.settle_ai_spend(uuid, bigint, bigint, bigint, bigint, timestamptz, uuid) is
-  E'@feature ai_bridge\n@resultFieldName settlement\nBooks what a call really used, named by request_id or hold_id, and lets its hold go. The real cost is booked also when it exceeds the hold or the hold has expired. Without occurred_at it counts where it was authorized: that period, those prices. Repeating it changes nothing. For ai_gateway and owner. Errors: 42501, BU400 names the field, BU404 for an unknown request, BU409 when it was refused or settled with other content.';
+  E'@feature ai_bridge\n@resultFieldName settlement\n@param request_id The request that was authorized.\n@param hold_id The same, by its hold: one of the two is needed.\n@param input_tokens Tokens of the prompt that were neither read from nor written to the cache. Needed.\n@param output_tokens Tokens that came back. Needed.\n@param cache_read_tokens Tokens of the prompt that were read from the cache: 0 when left out.\n@param cache_write_tokens Tokens of the prompt that were written to the cache: 0 when left out.\n@param occurred_at When the call was made. Left out: when it was authorized.\nBooks what a call really used, named by request_id or hold_id, and lets its hold go. The real cost is booked also when it exceeds the hold or the hold has expired. Without occurred_at it counts where it was authorized: that period, those prices. Repeating it changes nothing. For ai_gateway and owner. Errors: 42501 for everybody else, BU400 names the field, BU404 for an unknown request, BU409 when it was refused or settled with other content.';
 
 create or replace function app_public.release_ai_spend(request_id uuid default null, hold_id uuid default null)
 returns boolean
@@ -2593,30 +2659,26 @@ $$;
 revoke all on function app_public.release_ai_spend(uuid, uuid) from public;
 grant execute on function app_public.release_ai_spend(uuid, uuid) to bursar_user;
 comment on function app_public.release_ai_spend(uuid, uuid) is
-  E'@feature ai_bridge\n@resultFieldName released\nGives back the hold of a call that was not made, named by request_id or hold_id. Returns whether there was one to give back. For ai_gateway and owner. Errors: 42501, BU404 for an unknown request.';
+  E'@feature ai_bridge\n@resultFieldName released\n@param request_id The request that was authorized.\n@param hold_id The same, by its hold: one of the two is needed.\nGives back the hold of a call that was not made, named by request_id or hold_id. Returns whether there was one to give back. For ai_gateway and owner. Errors: 42501 for everybody else, BU404 for an unknown request.';
 --! EndIncluded spend-settlement.sql
 --! Included spend-reading.sql
 -- What was spent, and why a call would be charged where it would be.
 
 comment on type app_public.ai_budget_status is
   'What a group has spent of its budget in the current period, in micros. spent and held are the group''s totals, my_spent and my_held the caller''s own. remaining is the pool''s, or the caller''s where each member has the limit; null where there is none. The period is null for a lifetime.';
-comment on column app_public.ai_budget_status.group_id is 'The group.';
-comment on column app_public.ai_budget_status.limit_micros is
-  'The limit of its budget, in micros; null where there is none.';
-comment on column app_public.ai_budget_status.applies_to is 'Whether the limit is a pool or each member''s.';
-comment on column app_public.ai_budget_status.period is 'Over which time spend counts; null without a budget.';
-comment on column app_public.ai_budget_status.period_start is 'When the period began (UTC), in it; null for a lifetime.';
-comment on column app_public.ai_budget_status.period_end is
-  'When the period ends (UTC), not in it; null for a lifetime.';
-comment on column app_public.ai_budget_status.spent_micros is
-  'What the group has spent in the period, in micros, exact.';
-comment on column app_public.ai_budget_status.held_micros is 'What open holds keep of it, in micros.';
+comment on column app_public.ai_budget_status.group_id is E'@notNull\nThe group.';
+comment on column app_public.ai_budget_status.limit_micros is 'Its limit, in micros. Null where there is no budget.';
+comment on column app_public.ai_budget_status.applies_to is 'For whom the limit counts. Null where there is no budget.';
+comment on column app_public.ai_budget_status.period is 'Over which time it counts. Null where there is no budget.';
+comment on column app_public.ai_budget_status.period_start is 'When the current period began (UTC), in it. Null for a lifetime.';
+comment on column app_public.ai_budget_status.period_end is 'When it ends (UTC), not in it. Null for a lifetime.';
+comment on column app_public.ai_budget_status.spent_micros is 'What the whole group has spent in it, in micros.';
+comment on column app_public.ai_budget_status.held_micros is 'What open holds keep of the group, in micros.';
 comment on column app_public.ai_budget_status.remaining_micros is
-  'What is left, in micros: of the pool, or for the caller where each member has the limit; null where there is none.';
-comment on column app_public.ai_budget_status.overage_micros is
-  'By how much settled calls exceeded their holds in the period, in micros.';
-comment on column app_public.ai_budget_status.my_spent_micros is 'What the caller has spent of it, in micros.';
-comment on column app_public.ai_budget_status.my_held_micros is 'What open holds of the caller keep of it, in micros.';
+  'What is left, in micros: of the pool, or of what the caller has where each member has the limit. Null where there is no limit.';
+comment on column app_public.ai_budget_status.overage_micros is 'By how much costs exceeded their holds, in micros.';
+comment on column app_public.ai_budget_status.my_spent_micros is 'What the caller has spent in it, in micros.';
+comment on column app_public.ai_budget_status.my_held_micros is 'What the caller''s open holds keep, in micros.';
 
 create or replace function app_hidden.reads_group(group_id uuid) returns boolean
 language sql stable security definer parallel safe
@@ -2800,16 +2862,15 @@ $$;
 revoke all on function app_public.explain_ai_budget(uuid, text, text, timestamptz, uuid, uuid) from public;
 grant execute on function app_public.explain_ai_budget(uuid, text, text, timestamptz, uuid, uuid) to bursar_user;
 comment on function app_public.explain_ai_budget(uuid, text, text, timestamptz, uuid, uuid) is
-  E'@feature ai_bridge\nEvery budget that a call of this user could be charged to, best first: what is left of it in micros, which one is charged, and why. For the user, readers of the organization and site roles. The same resolver decides in authorize_ai_spend.';
+  E'@feature ai_bridge\n@param user_id Whose call it would be.\n@param provider Who serves the model.\n@param model The model.\n@param at When the call would be: now unless given.\n@param group_id Charge this group.\n@param organization_id Needed for a user in several organizations when no group is named.\n@param candidate_group_id The group whose budget could be charged.\n@param group_name What it is called.\n@param is_everyone Whether it is the organization''s group Everyone.\n@param is_charged Whether this is the one that is charged.\n@param is_ceiling Whether it is the ceiling on top, in which the call must fit as well.\n@param limit_micros Its limit, in micros. Null where there is no budget.\n@param applies_to For whom the limit counts. Null where there is no budget.\n@param period Over which time it counts. Null where there is no budget.\n@param period_start When the current period began (UTC), in it. Null for a lifetime.\n@param period_end When it ends (UTC), not in it. Null for a lifetime.\n@param spent_micros What was spent in it, in micros.\n@param held_micros What open holds keep, in micros.\n@param headroom_micros What is left, in micros; below 0 when more was spent than the limit.\n@param is_priced Whether the model has a price.\n@param why Why it is charged, or not, in words.\nEvery budget that a call of this user could be charged to, best first: what is left of it in micros, which one is charged, and why. For the user, readers of the organization and site roles. The same resolver decides in authorize_ai_spend.';
 --! EndIncluded spend-reading.sql
 --! Included usage-record.sql
 -- Usage that gateways report in batches, after the fact.
 
 comment on type app_public.ai_usage_receipt is
   'How many events of a batch were new, and how many were in the ledger already (or twice in the batch).';
-comment on column app_public.ai_usage_receipt.recorded is 'Events that are new in the ledger.';
-comment on column app_public.ai_usage_receipt.duplicates is
-  'Events that were there already, or twice in the batch: they count once.';
+comment on column app_public.ai_usage_receipt.recorded is E'@notNull\nHow many events were new.';
+comment on column app_public.ai_usage_receipt.duplicates is E'@notNull\nHow many were in the ledger already, or twice in the batch.';
 comment on type app_private.reported_event is
   'A reported event on its way into the ledger: what was said, where it stood in the batch, and the moment whose memberships count.';
 comment on type app_private.usage_caller is
@@ -3082,8 +3143,100 @@ $$;
 revoke all on function app_public.record_ai_usage(jsonb) from public;
 grant execute on function app_public.record_ai_usage(jsonb) to bursar_user;
 comment on function app_public.record_ai_usage(jsonb) is
-  E'@feature ai_bridge\n@resultFieldName receipt\nBooks a batch of events, all or nothing: an array of {id, user_id, provider, model, input_tokens, output_tokens, cache_read_tokens?, cache_write_tokens?, group_id?, organization_id?, occurred_at?}. Each id is booked once, however often it comes. Somebody who has left is charged where they belonged when it occurred, or last. A model without a known price is booked as unpriced. For ai_gateway and owner. Errors: 42501, BU400 names the event, 40001 asks to try again.';
+  E'@feature ai_bridge\n@resultFieldName receipt\n@param events An array of {id, user_id, provider, model, input_tokens, output_tokens, cache_read_tokens?, cache_write_tokens?, group_id?, organization_id?, occurred_at?}. The id is a UUID that stays with the event; tokens are counted as in authorize_ai_spend.\nBooks a batch of events, all or nothing: an array of {id, user_id, provider, model, input_tokens, output_tokens, cache_read_tokens?, cache_write_tokens?, group_id?, organization_id?, occurred_at?}. Each id is booked once, however often it comes. Somebody who has left is charged where they belonged when it occurred, or last. A model without a known price is booked as unpriced. For ai_gateway and owner. Errors: 42501 for everybody else, BU400 names the event, 40001 asks to try again.';
 --! EndIncluded usage-record.sql
+--! Included usage-pricing.sql
+-- Usage that was recorded before anybody knew what it costs.
+
+create or replace function app_public.price_unpriced_ai_usage(at_most integer default 10000)
+returns table (organization_id uuid, provider text, model text, events bigint, cost_micros numeric)
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
+as $$
+#variable_conflict use_column
+declare
+  priced app_public.ai_usage_events[];
+begin
+  perform app_private.require_gateway();
+  if at_most is null or at_most not between 1 and 100000 then
+    raise exception using
+      errcode = 'BU400',
+      message = format('at_most must be between 1 and 100000 events, not %s.', coalesce(at_most::text, 'null')),
+      column = 'at_most';
+  end if;
+
+  with found as (
+    select e.organization_id, e.id, e.occurred_at, p.*
+    from app_public.ai_usage_events e
+      cross join lateral app_hidden.price_of_usage(
+        e.provider, e.model, e.occurred_at,
+        e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens
+      ) p
+    where e.cost_micros is null
+      -- Most of what waits has no price yet, and is not looked at.
+      and exists (
+        select from app_public.ai_model_price_history h where h.provider = e.provider and h.model = e.model
+      )
+      and p.cost_micros is not null
+    limit at_most
+    -- Two at once share the work.
+    for update of e skip locked
+  ), changed as (
+    update app_public.ai_usage_events e set
+      input_price = f.input_price, output_price = f.output_price,
+      cache_read_price = f.cache_read_price, cache_write_price = f.cache_write_price,
+      cost_micros = f.cost_micros,
+      overage_micros = (
+        select greatest(f.cost_micros - r.estimate_micros, 0)
+        from app_private.ai_spend_requests r
+        where r.organization_id = e.organization_id and r.request_id = e.id
+          and r.state = 'settled' and r.estimate_micros is not null
+      )
+    from found f
+    where e.organization_id = f.organization_id and e.id = f.id and e.occurred_at = f.occurred_at
+    returning e.*
+  )
+  select array_agg(row(changed.*)::app_public.ai_usage_events) into priced from changed;
+  if priced is null then
+    return;
+  end if;
+
+  with sums as (
+    select e.organization_id, (e.occurred_at at time zone 'UTC')::date as day, e.group_id, e.user_id, e.provider, e.model,
+      count(*) as requests, sum(e.cost_micros) as cost, coalesce(sum(e.overage_micros), 0) as overage
+    from unnest(priced) e
+    group by 1, 2, 3, 4, 5, 6
+  ), locked as (
+    select sums.*
+    from sums join app_public.ai_spend_daily d using (organization_id, day, group_id, user_id, provider, model)
+    order by organization_id, day, group_id, user_id, provider, model
+    for update of d
+  )
+  update app_public.ai_spend_daily d set
+    cost_micros = d.cost_micros + l.cost,
+    overage_micros = d.overage_micros + l.overage,
+    unpriced_requests = d.unpriced_requests - l.requests
+  from locked l
+  where (d.organization_id, d.day, d.group_id, d.user_id, d.provider, d.model)
+    = (l.organization_id, l.day, l.group_id, l.user_id, l.provider, l.model);
+
+  perform app_private.lock_pools_of(priced);
+  perform app_private.add_to_counters(priced);
+
+  return query
+    select e.organization_id, e.provider, e.model, count(*), trim_scale(sum(e.cost_micros))
+    from unnest(priced) e
+    group by 1, 2, 3
+    order by 1, 2, 3;
+end
+$$;
+
+revoke all on function app_public.price_unpriced_ai_usage(integer) from public;
+grant execute on function app_public.price_unpriced_ai_usage(integer) to bursar_user;
+comment on function app_public.price_unpriced_ai_usage(integer) is
+  E'@feature ai_bridge\n@param at_most How many events to price: 10000 unless given, up to 100000.\n@param organization_id The organization that pays.\n@param provider Who served the model.\n@param model The model.\n@param events How many events got their price.\n@param cost_micros What they cost together, in micros, exact.\nPrices recorded usage whose price has become known since, at most so many events (10000 unless said otherwise, up to 100000), and says what changed: how many events of which model, and what they cost in micros. Repeat it until it returns nothing. For ai_gateway and owner. Errors: 42501 for everybody else, BU400 for at_most.';
+--! EndIncluded usage-pricing.sql
 --! Included audit-trail.sql
 -- Who changed what, when, and through which door. Written by triggers in the transaction of the change, whoever
 -- makes it; nobody writes, changes or removes it by hand.
@@ -3137,9 +3290,9 @@ comment on column app_public.audit_events.old_row is
   'What it was; null for what was added. Numbers are strings of digits, as everywhere in the API. Without email addresses.';
 comment on column app_public.audit_events.new_row is 'What it became; null for what was deleted.';
 comment on type app_public.audit_action is
-  'insert, update, delete: of one row. truncate: the database''s owner emptied the table.';
+  'What happened to a row. insert: it was added. update: it was changed. delete: it was removed. truncate: the owner of the database emptied the table.';
 comment on type app_public.audit_door is
-  'graphql and rest: through the server. sql: psql, the command line, or anything else that logs in to the database.';
+  'Where a change came in. graphql: the GraphQL API. rest: the REST API. sql: psql, the command line, or whatever else logs in to the database.';
 
 --------------------------------------------------------------------------------
 -- How it is written

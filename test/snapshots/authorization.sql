@@ -9,8 +9,7 @@ select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
 select
 __authorize_ai_spend__."allowed"::text as "0",
 __authorize_ai_spend__."reason" as "1",
-__authorize_ai_spend__."remaining_micros"::text as "2",
-(not (__authorize_ai_spend__ is null))::text as "3"
+__authorize_ai_spend__."remaining_micros"::text as "2"
 from "app_public"."authorize_ai_spend"($1::"uuid",
 $2::"uuid",
 $3::"text",

@@ -11,7 +11,7 @@ __groups__."name" as "0",
 __group_ai_budgets__."spend_limit_micros"::text as "1",
 __groups_ai_budget_status__."spent_micros"::text as "2",
 __groups_ai_budget_status__."remaining_micros"::text as "3",
-(not (__groups_ai_budget_status__ is null))::text as "4"
+__groups_ai_budget_status__."group_id" as "4"
 from "app_public"."groups" as __groups__
 left outer join "app_public"."group_ai_budgets" as __group_ai_budgets__
 on (
