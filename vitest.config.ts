@@ -15,7 +15,9 @@ const totals: Reporter = {
       if (module.state() === 'failed' && module.errors().length > 0) count.failed += 1;
     }
     // After the summary of the default reporter.
-    process.once('exit', () => {
+    process.once('exit', (code) => {
+      // What breaks outside of the tests, such as a PostgreSQL that does not start, is no test's failure.
+      if (code !== 0 && count.failed === 0) count.failed = 1;
       const skipped = count.skipped === 0 ? '' : `, ${count.skipped} skipped`;
       process.stdout.write(`${count.passed} passed, ${count.failed} failed${skipped}\n`);
     });

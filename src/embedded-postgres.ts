@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type PostgresMajor, program } from './embedded/binaries.ts';
+import { type Binaries, embeddedBinaries, program } from './embedded/binaries.ts';
 import { type Cluster, openCluster, surroundings } from './embedded/cluster.ts';
 import { alreadyRunning, ownerSetting, takeOver } from './embedded/postmaster.ts';
 
@@ -19,7 +19,8 @@ export type EmbeddedPostgres = {
 
 export type EmbeddedPostgresOptions = {
   dataFolder: string;
-  version?: PostgresMajor;
+  /** By default those of the project. */
+  binaries?: Binaries;
   /** By default a free one. */
   port?: number;
   /** Configuration parameters by name; where and how PostgreSQL listens is not among them. */
@@ -38,8 +39,8 @@ const defaults = { shared_buffers: '64MB', max_wal_size: '256MB', jit: 'off' };
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
-  const { dataFolder, version = '18', settings = {} } = options;
-  const cluster = await openCluster(dataFolder, version, settings.fsync !== 'off');
+  const { dataFolder, binaries = embeddedBinaries(), settings = {} } = options;
+  const cluster = await openCluster(dataFolder, binaries, settings.fsync !== 'off');
   await takeOver(cluster.folder);
 
   const log = options.log ?? logFile(join(dataFolder, 'postgres.log'));

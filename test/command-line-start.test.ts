@@ -1,12 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startEmbeddedPostgres } from '../src/embedded-postgres.ts';
 import {
   type Command,
   endAllCommands,
@@ -236,10 +235,8 @@ describe('npm start', () => {
   });
 
   test('says that another version of PostgreSQL made the folder', async () => {
-    const old = join(folder, 'old');
-    const settings = { fsync: 'off' };
-    await (await startEmbeddedPostgres({ dataFolder: old, version: '15', settings })).stop();
-    const ended = await run(['start'], { ...environment, BURSAR_DATA_FOLDER: old });
+    await writeFile(join(folder, 'postgres/cluster/PG_VERSION'), '15\n');
+    const ended = await run(['start'], environment);
     expectPlainWords(ended, /PostgreSQL 15 made the data folder .*move the folder away/);
     expectNoStackTrace(ended);
   });

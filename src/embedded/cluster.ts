@@ -18,13 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import {
-  type Binaries,
-  embeddedBinaries,
-  type PostgresMajor,
-  program,
-  reachableBinaries,
-} from './binaries.ts';
+import { type Binaries, majorOf, program, reachableBinaries } from './binaries.ts';
 import { canReach, type OsUser, rootOnlyFolder, unprivilegedUser } from './os-user.ts';
 import { alive } from './postmaster.ts';
 
@@ -43,10 +37,9 @@ export type Cluster = {
  */
 export async function openCluster(
   dataFolder: string,
-  major: PostgresMajor,
+  installed: Binaries,
   sync: boolean,
 ): Promise<Cluster> {
-  const installed = embeddedBinaries(major);
   const home = makeDataFolder(dataFolder);
   const isRoot = process.geteuid?.() === 0;
   const isNew = !existsSync(join(home, 'postgres'));
@@ -60,7 +53,7 @@ export async function openCluster(
   const postgres = realpathSync(join(home, 'postgres'));
   const folder = join(postgres, 'cluster');
   const user = ownerOf(folder, isRoot);
-  assertMadeBy(major, folder, dataFolder);
+  assertMadeBy(majorOf(installed), folder, dataFolder);
   if (user && !canReach(user, folder, '-x'))
     throw new Error(
       `PostgreSQL runs as the OS user ${user.uid}, which cannot enter ${folder}: give the folders above it the mode o+x, or move the data folder`,
@@ -228,7 +221,7 @@ function ownerOf(folder: string, isRoot: boolean): OsUser | undefined {
   return undefined;
 }
 
-function assertMadeBy(major: PostgresMajor, folder: string, dataFolder: string): void {
+function assertMadeBy(major: string, folder: string, dataFolder: string): void {
   // Root and the owner are the only ones who come this far, so a failure to read is damage.
   const made = readFileSync(join(folder, 'PG_VERSION'), 'utf8').trim();
   if (made !== major)

@@ -5,6 +5,7 @@ import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres.ts';
 import { migrate } from '../../src/migrate.ts';
+import { binariesOf, wantedVersion } from './postgres-version.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -16,11 +17,13 @@ declare module 'vitest' {
 
 /** One PostgreSQL for the whole run, with a migrated database from which each test file gets a copy. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const binaries = binariesOf(wantedVersion());
   const folder = await mkdtemp(join(tmpdir(), 'bursar-test-'));
   // Under root PostgreSQL runs as another account, which must get to its files.
   await chmod(folder, 0o711);
   const postgres = await startEmbeddedPostgres({
     dataFolder: folder,
+    binaries,
     settings: {
       fsync: 'off',
       synchronous_commit: 'off',
@@ -30,6 +33,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   });
   const client = new Client({ connectionString: postgres.superuserUrl('postgres') });
   await client.connect();
+  const { rows } = await client.query<{ version: string }>(
+    "select current_setting('server_version') as version",
+  );
+  // As the server says it: test/postgres-versions reads this line.
+  console.log(`Testing on PostgreSQL ${rows[0]?.version}`);
   await client.query("create role bursar_owner login createrole createdb password 'owner'");
   await client.query('create database bursar_template owner bursar_owner');
   await client.end();

@@ -1,76 +1,35 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Client, Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { check } from '../src/check.ts';
-import type { DatabaseUrls } from '../src/configuration.ts';
 import { withClient } from '../src/database.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/embedded-postgres.ts';
-import { signToken } from '../src/identity.ts';
 import { migrate } from '../src/migrate.ts';
 import { priceListOfPackage } from '../src/price-list.ts';
 import { packagePrices, syncPrices } from '../src/prices.ts';
-import { type RunningServer, serve } from '../src/serve.ts';
-import { SECRET } from './support/server.ts';
+import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { wantedVersion } from './support/postgres-version.ts';
+import { startTestServer, type TestServer } from './support/server.ts';
 import { createWorld, type World } from './support/world.ts';
 
-// The oldest PostgreSQL that Bursar supports; all other tests run on the newest.
+// One way through everything that Bursar does, for each PostgreSQL that it supports.
 
-let folder: string;
-let postgres: EmbeddedPostgres;
-let urls: DatabaseUrls;
-let owner: Pool;
+let database: TestDatabase;
 let world: World;
-let server: RunningServer;
+let server: TestServer;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'bursar-postgres-15-'));
-  // Under root PostgreSQL runs as another account, which must get to its files.
-  await chmod(folder, 0o711);
-  postgres = await startEmbeddedPostgres({
-    dataFolder: folder,
-    version: '15',
-    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' },
-  });
-  const client = new Client({ connectionString: postgres.superuserUrl('postgres') });
-  await client.connect();
-  await client.query("create role an_owner login createrole password 'owner'");
-  await client.query('create database spend owner an_owner');
-  await client.end();
-  const at = `${postgres.host}:${postgres.port}/spend`;
-  urls = {
-    owner: `postgres://an_owner:owner@${at}`,
-    authenticator: `postgres://a_server:server@${at}`,
-  };
-  await migrate(urls, () => {});
-  owner = new Pool({ connectionString: urls.owner, max: 2 });
-  owner.on('error', () => {});
-  world = await createWorld(owner);
-  server = await serve({
-    host: '127.0.0.1',
-    port: 0,
-    authDatabaseUrl: urls.authenticator,
-    poolSize: 3,
-    tokens: { keys: { kind: 'secret', secret: SECRET }, issuer: undefined, audience: undefined },
-    graphiql: false,
-  });
-}, 60_000);
+  database = await createTestDatabase();
+  world = await createWorld(database.owner);
+  server = await startTestServer(database);
+});
 
 afterAll(async () => {
   await server?.stop();
-  await owner?.end();
-  await postgres?.stop();
-  await rm(folder, { recursive: true, force: true });
+  await database?.drop();
 });
 
 async function request(user: string, method: string, path: string, body?: object) {
-  const response = await fetch(`${server.url}${path}`, {
+  const response = await server.request(user, path, {
     method,
-    headers: {
-      authorization: `Bearer ${await signToken(user, 60, { secret: SECRET })}`,
-      'content-type': 'application/json',
-    },
+    headers: { 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
@@ -80,18 +39,18 @@ async function request(user: string, method: string, path: string, body?: object
 const graphql = (user: string, query: string, variables: object) =>
   request(user, 'POST', '/graphql', { query, variables });
 
-describe('PostgreSQL 15', () => {
+describe(`PostgreSQL ${wantedVersion()}`, () => {
   test('is what this is, with an owner who is no superuser', async () => {
-    const { rows } = await owner.query(
+    const { rows } = await database.owner.query(
       `select current_setting('server_version_num')::int / 10000 as version, rolsuper
        from pg_roles where rolname = current_user`,
     );
-    expect(rows).toEqual([{ version: 15, rolsuper: false }]);
+    expect(rows).toEqual([{ version: Number(wantedVersion()), rolsuper: false }]);
   });
 
   test('has what this code needs, and keeps it when migrate runs again', async () => {
-    await migrate(urls, () => {});
-    const findings = await check(urls);
+    await migrate(database.urls, () => {});
+    const findings = await check(database.urls);
     expect(findings).toHaveLength(7);
     expect(findings.flatMap((finding) => finding.missing)).toEqual([]);
   });
@@ -99,8 +58,10 @@ describe('PostgreSQL 15', () => {
   test('takes the whole price list, once', async () => {
     const listed = priceListOfPackage(new Date()).seed.length;
     const seed = packagePrices(new Date());
-    expect((await withClient(urls.owner, (c) => syncPrices(c, seed))).added).toHaveLength(listed);
-    expect(await withClient(urls.owner, (c) => syncPrices(c, seed))).toMatchObject({
+    expect((await withClient(database.urls.owner, (c) => syncPrices(c, seed))).added).toHaveLength(
+      listed,
+    );
+    expect(await withClient(database.urls.owner, (c) => syncPrices(c, seed))).toMatchObject({
       added: [],
       changed: [],
       leftAlone: listed,
@@ -163,11 +124,11 @@ describe('PostgreSQL 15', () => {
     await request(admin, 'PUT', `/api/v2/groups/${world.group}/ai/budget`, {
       spend_limit_micros: 1000,
     });
-    await owner.query(
+    await database.owner.query(
       `select app_public.set_group_ai_budget_terms($1, applies_to => 'member', period => 'day')`,
       [world.group],
     );
-    await owner.query(
+    await database.owner.query(
       `update app_public.organizations set time_zone = 'Europe/Berlin' where id = $1`,
       [world.organization],
     );
@@ -199,19 +160,21 @@ describe('PostgreSQL 15', () => {
         body: { recorded, duplicates: 2 - recorded },
       });
     }
-    await owner.query(
+    await database.owner.query(
       `select app_public.upsert_ai_model_prices('[{"provider": "acme", "model": "unheard of", "input_price": 1, "output_price": 1}]')`,
     );
-    const { rows } = await owner.query('select * from app_public.price_unpriced_ai_usage()');
+    const { rows } = await database.owner.query(
+      'select * from app_public.price_unpriced_ai_usage()',
+    );
     expect(rows).toMatchObject([{ events: '1', cost_micros: '0.000011' }]);
     expect(
       await graphql(auditor, '{ aiSpendDailies { aggregates { sum { costMicros } } } }', {}),
     ).toMatchObject({
       body: { data: { aiSpendDailies: { aggregates: { sum: { costMicros: '345.000011' } } } } },
     });
-    expect((await owner.query('select * from app_public.ai_ledger_discrepancies')).rows).toEqual(
-      [],
-    );
-    expect((await check(urls)).flatMap((finding) => finding.missing)).toEqual([]);
+    expect(
+      (await database.owner.query('select * from app_public.ai_ledger_discrepancies')).rows,
+    ).toEqual([]);
+    expect((await check(database.urls)).flatMap((finding) => finding.missing)).toEqual([]);
   });
 });
