@@ -14,6 +14,10 @@ const LISTED = [
   'absent-or-forbidden.test.ts',
   'functions-catalogue.test.ts',
   'ledger-rights.test.ts',
+  'audit-trail.test.ts',
+  'refusals.test.ts',
+  'dba.test.ts',
+  'psql-day.test.ts',
 ];
 
 /** The test files to run on each version, below the project's folder. */
