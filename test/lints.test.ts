@@ -98,7 +98,7 @@ describe('a waiver', () => {
   test('takes away what it names, by its key or a pattern', async () => {
     expect(await lintDirty([])).toEqual([
       expect.stringMatching(/^error 0003:reporting\.visits /),
-      expect.stringMatching(/^warning 0013:table reporting\.visits /),
+      expect.stringMatching(/^notice 0013:table reporting\.visits /),
     ]);
     const reason = 'Nobody else may look.';
     expect(

@@ -92,7 +92,7 @@ describe('PostgreSQL 15', () => {
   test('has what this code needs, and keeps it when migrate runs again', async () => {
     await migrate(urls, () => {});
     const findings = await check(urls);
-    expect(findings).toHaveLength(7);
+    expect(findings).toHaveLength(8);
     expect(findings.flatMap((finding) => finding.missing)).toEqual([]);
   });
 
