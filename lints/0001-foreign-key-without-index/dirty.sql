@@ -18,7 +18,25 @@ create table app_public.desks (
   payer_id uuid constraint desk_has_a_payer references app_public.users
 );
 create index on app_public.desks (is_spare, organization_id, group_id);
+create index on app_public.desks (organization_id) include (group_id);
 create index on app_public.desks (neighbour_id) where is_spare;
 create index on app_public.desks (twin_group_id, twin_organization_id);
 create index on app_public.desks (owner_id) where owner_id is not null;
 create index on app_public.desks (payer_id, id);
+
+-- found: kinds of index that don't serve it, columns that are only included, an index that is not whole
+create table app_public.chairs (
+  id uuid primary key,
+  user_id uuid constraint chair_is_of_a_user references app_public.users,
+  desk_id uuid constraint chair_is_at_a_desk references app_public.desks,
+  organization_id uuid constraint chair_is_of_an_organization references app_public.organizations
+);
+create index on app_public.chairs using brin (user_id);
+create index on app_public.chairs (id) include (desk_id);
+-- not found: what serves one column
+create index on app_public.chairs using hash (organization_id);
+-- found once, and not for each partition
+create table app_public.lamps (day date primary key, desk_id uuid constraint lamp_is_on_a_desk references app_public.desks)
+  partition by range (day);
+create table app_private.lamps_of_2026 partition of app_public.lamps for values from ('2026-01-01') to ('2027-01-01');
+create index on only app_public.lamps (desk_id);

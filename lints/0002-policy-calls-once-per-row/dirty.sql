@@ -53,3 +53,14 @@ create policy calls_what_is_worked_out_before on app_public.desks for select to 
   using (user_id = app_hidden.nil() and lower("a {brace} (and more)") = 'me');
 create policy refuses_with_words on app_public.desks for insert to bursar_user
   with check (case when (select app_hidden.is_site_owner()) then true else app_hidden.says_no('For owners.') end);
+
+-- found: not in an "else", and beside a call that is read from
+create policy raises_at_once on app_public.desks for insert to bursar_user
+  with check (app_hidden.says_no('For nobody.'));
+create policy calls_for_each_row_of_a_call on app_public.desks for select to bursar_user
+  using (organization_id in (
+    select r.organization_id from app_hidden.usage_i_read() r where r.user_id = app_hidden.current_user_id()
+  ));
+-- found: a column beside the words
+create policy refuses_with_a_column on app_public.desks for insert to bursar_user
+  with check (case when id is null then true else app_hidden.is_mine(id) end);

@@ -13,3 +13,14 @@ create table app_public.chairs (id uuid primary key);
 alter table app_public.chairs enable row level security;
 grant select on app_public.chairs to public;
 create policy chair_is_seen on app_public.chairs for select to bursar_user using (id is not null);
+
+-- not found: a view, a table that is another lint's, other rights, whom no policy binds
+create view app_public.seats with (security_invoker = true) as select * from app_public.chairs;
+create table app_public.lamps (id uuid primary key);
+create table app_public.tables (id uuid primary key);
+alter table app_public.tables enable row level security;
+reset role;
+create role passer bypassrls;
+grant select on app_public.seats, app_public.lamps to bursar_user;
+grant references on app_public.tables to bursar_user;
+grant select on app_public.tables to passer;

@@ -12,7 +12,6 @@ with granted as (
     ) a
     left join pg_roles r on r.oid = a.grantee
   where n.nspname = any ($1::text[])
-    and c.relkind in ('r', 'p')
     and c.relrowsecurity
     and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
     and a.grantee <> c.relowner

@@ -6,3 +6,4 @@ grant create on schema app_public to public;
 -- not found
 create function app_hidden.fixed() returns int language sql set search_path to pg_catalog, pg_temp as 'select 1';
 create function app_hidden.named() returns int language sql set search_path to app_hidden, pg_temp as 'select 1';
+create aggregate app_hidden.total(int) (sfunc = int4pl, stype = int);

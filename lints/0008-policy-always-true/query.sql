@@ -11,7 +11,6 @@ with expression as (
       values ('using', p.polqual), ('with check', p.polwithcheck)
     ) as c (name, expr)
   where n.nspname = any ($1::text[])
-    and c.expr is not null
     and not exists (
       select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = t.oid and d.deptype = 'e'
     )
@@ -37,7 +36,6 @@ alternative as (
       from expression e
       where (e.policy, e.clause) = (p.policy, p.clause)
     ) top
-  where p.level >= top.level
 ),
 constant as (
   select policy, clause

@@ -42,7 +42,6 @@ from index spare
     from index k
     where k.indrelid = spare.indrelid
       and k.content = spare.content
-      and k.indexrelid <> spare.indexrelid
       -- A unique index does what one that is not does; the other way round it doesn't.
       and (
         not spare.indisunique

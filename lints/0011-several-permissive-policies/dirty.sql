@@ -8,3 +8,8 @@ create policy everybody on app_public.desks for delete to public using (name = '
 -- not found: what restricts; another command
 create policy limit_of_all on app_public.desks as restrictive for delete to public using (name <> 'limit');
 create policy added on app_public.desks for insert to bursar_user with check (name is not null);
+-- not found: whom no policy binds
+reset role;
+create role passer bypassrls;
+create policy passed on app_public.desks for update to passer using (id is null);
+create policy passed_too on app_public.desks for update to passer using (id is not null);

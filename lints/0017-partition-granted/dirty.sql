@@ -5,3 +5,7 @@ grant select, delete on app_private.lamps_of_2026 to bursar_user;
 grant update (name) on app_private.lamps_of_2026 to bursar_user;
 -- not found: the rights on the whole
 grant select on app_public.lamps to bursar_user;
+-- not found: a child that is no partition
+create table app_public.chairs (id uuid primary key);
+create table app_public.armchairs () inherits (app_public.chairs);
+grant select on app_public.armchairs to bursar_user;

@@ -23,7 +23,6 @@ from pg_class c
     select case a.grantee when 0 then 'public' else a.grantee::regrole::text end as name
   ) role
 where n.nspname = any ($1::text[])
-  and c.relkind in ('r', 'p', 'f')
   and c.relispartition
   and a.grantee <> c.relowner
 group by c.oid, parent.name, role.name

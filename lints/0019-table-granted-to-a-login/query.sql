@@ -18,7 +18,6 @@ from pg_class c
   ) a
   join pg_roles r on r.oid = a.grantee and r.rolcanlogin
 where n.nspname = any ($1::text[])
-  and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
   and a.grantee <> c.relowner
   and not exists (
     select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'

@@ -11,7 +11,6 @@ with open as (
   where n.nspname = any ($1::text[])
     and (not k.convalidated or to_jsonb(k) ->> 'conenforced' = 'false')
     -- What partitions and children take over is mended at their parent.
-    and k.conparentid = 0
     and k.coninhcount = 0
     and not exists (
       select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = k.conrelid and d.deptype = 'e'

@@ -9,3 +9,7 @@ create function app_public.ai_model_price(id uuid, is_long boolean default false
 language sql set search_path to pg_catalog, pg_temp as 'select 1';
 create function app_public.ai_budget_status(group_id uuid, is_long boolean) returns int
 language sql set search_path to pg_catalog, pg_temp as 'select 1';
+create function app_public.many(variadic ids uuid[]) returns int
+language sql set search_path to pg_catalog, pg_temp as 'select 1';
+create function app_public.many(ids uuid[], is_long boolean default false) returns int
+language sql set search_path to pg_catalog, pg_temp as 'select 1';

@@ -6,7 +6,6 @@ with function as (
   from pg_proc f
     join pg_namespace n on n.oid = f.pronamespace
   where n.nspname = any ($1::text[])
-    and f.prokind in ('f', 'p', 'w')
     and f.provariadic = 0
     and not exists (
       select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e'

@@ -10,7 +10,6 @@ where n.nspname = any ($1::text[])
   and k.conrelid <> 0
   and k.contype in ('f', 'c')
   and k.conname ~ '_(fkey|check)\d*$'
-  and k.conparentid = 0
   and k.coninhcount = 0
   and not exists (
     select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = k.conrelid and d.deptype = 'e'
