@@ -7,3 +7,5 @@ grant create on schema app_public to public;
 create function app_hidden.fixed() returns int language sql set search_path to pg_catalog, pg_temp as 'select 1';
 create function app_hidden.named() returns int language sql set search_path to app_hidden, pg_temp as 'select 1';
 create aggregate app_hidden.total(int) (sfunc = int4pl, stype = int);
+-- not found: what an extension brings
+create extension citext schema app_public;

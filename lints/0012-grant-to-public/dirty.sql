@@ -10,3 +10,5 @@ grant execute on function app_public.open() to public;
 create type app_public.colour as enum ('red');
 grant usage on type app_public.colour to public;
 grant select on app_public.users to bursar_user;
+-- not found: what an extension brings
+create extension citext schema app_public;

@@ -8,3 +8,5 @@ create domain app_public.amount as int;
 create policy quiet on app_public.users for select to bursar_user using (id is null);
 -- not found: a column where nobody else may look
 alter table app_private.authenticators add column nickname text;
+-- not found: what an extension brings
+create extension citext schema app_public;
