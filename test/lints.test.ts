@@ -205,9 +205,16 @@ ${LINTS.length} lints on desks, chairs: 1 error, 0 warnings, 0 notices; 1 waived
     });
   });
 
-  test('says which schema is not there', async () => {
-    const ended = await run(['lint', '--schema', 'nowhere'], { DATABASE_URL: database.urls.owner });
-    expectPlainWords(ended, /^This database has no schema nowhere\./);
+  test('says which schema, which file or which URL is not there', async () => {
+    const environment = { DATABASE_URL: database.urls.owner };
+    const [schema, file, url] = await Promise.all([
+      run(['lint', '--schema', 'nowhere'], environment),
+      run(['lint', '--waivers', 'nowhere.json'], environment),
+      run(['lint'], { AUTH_DATABASE_URL: database.urls.authenticator }),
+    ]);
+    expectPlainWords(schema, /^This database has no schema nowhere\./);
+    expectPlainWords(file, /^The waivers in nowhere\.json: it can’t be read\./);
+    expectPlainWords(url, /DATABASE_URL is missing\.$/m);
   });
 
   test('reads only, qualifies every name, and does not wait for ever', async () => {
