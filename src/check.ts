@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
 import { withClient } from './database.ts';
+import { lint } from './lint.ts';
 import { loginOf, MIGRATIONS_FOLDER } from './migrate.ts';
 
 /** One thing that the database must have: empty `missing` when it does. */
@@ -25,10 +26,11 @@ export function check(urls: DatabaseUrls): Promise<Finding[]> {
       findings.push(
         await trust(client, authenticator),
         await grants(client, authenticator),
-        await rowSecurity(client),
+        await policies(client),
         await partitions(client),
         await auditTrail(client),
         await logins(client),
+        await catalogue(client),
       );
     }
     return findings;
@@ -146,17 +148,13 @@ async function trust(client: Client, authenticator: string): Promise<Finding> {
 
 async function grants(client: Client, authenticator: string): Promise<Finding> {
   return {
-    what: 'grants: what the API needs, and nothing to anybody else',
+    what: 'grants: what the API needs',
     missing: await lines(
       client,
       `select format('bursar_user may not use the schema %s', nspname) as line
        from pg_namespace
        where nspname in ('app_public', 'app_hidden')
          and not has_schema_privilege('bursar_user', oid, 'usage')
-       union all
-       select 'bursar_user may use the schema app_private: revoke it'
-       from pg_namespace
-       where nspname = 'app_private' and has_schema_privilege('bursar_user', oid, 'usage')
        union all
        select format('bursar_user may not select from %s', oid::regclass)
        from pg_class
@@ -187,53 +185,18 @@ async function grants(client: Client, authenticator: string): Promise<Finding> {
        union all
        select format('%s may not execute %s: run bursar migrate', $1::text, f::regprocedure)
        from unnest(array['app_hidden.user_exists(uuid)', 'app_hidden.feature_states()']) as f
-       where not has_function_privilege($1, f, 'execute')
-       union all
-       select format('everybody may execute %s: revoke it from public', p.oid::regprocedure)
-       from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
-       where p.pronamespace in (to_regnamespace('app_public'), to_regnamespace('app_hidden'), to_regnamespace('app_private'))
-         and a.grantee = 0
-       union all
-       select format('everybody has rights on %s: revoke them from public', c.oid::regclass)
-       from pg_class c, aclexplode(c.relacl) a
-       where c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
-         and a.grantee = 0
-       union all
-       select format('everybody has rights on columns of %s: revoke them from public', c.oid::regclass)
-       from pg_class c join pg_attribute t on t.attrelid = c.oid, aclexplode(t.attacl) a
-       where c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
-         and a.grantee = 0
-       union all
-       select format('%s has rights on %s of its own: revoke them, bursar_user has what it needs', r.rolname, c.oid::regclass)
-       from pg_class c, aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee
-       where c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
-         and a.grantee not in (c.relowner, 'bursar_user'::regrole)`,
+       where not has_function_privilege($1, f, 'execute')`,
       [authenticator],
     ),
   };
 }
 
-async function rowSecurity(client: Client): Promise<Finding> {
+async function policies(client: Client): Promise<Finding> {
   return {
-    what: 'row security on every table, and a policy for everything that is granted',
+    what: 'policies: each for bursar_user alone',
     missing: await lines(
       client,
-      `select format('row security is off on %s: alter table … enable row level security', oid::regclass) as line
-       from pg_class
-       where relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
-         and relkind in ('r', 'p') and not relrowsecurity
-       union all
-       select format('%s has no policy for %s, which is granted', c.oid::regclass, command)
-       from pg_class c
-         cross join (values ('select', 'r'), ('insert', 'a'), ('update', 'w'), ('delete', 'd')) as commands (command, code)
-       where relnamespace = to_regnamespace('app_public') and relkind in ('r', 'p')
-         and (
-           has_table_privilege('bursar_user', c.oid, command)
-           or (command <> 'delete' and has_any_column_privilege('bursar_user', c.oid, command))
-         )
-         and not exists (select from pg_policy p where p.polrelid = c.oid and p.polcmd in (code::"char", '*'))
-       union all
-       select format('the policy %s on %s is for others than bursar_user', polname, polrelid::regclass)
+      `select format('the policy %s on %s is for others than bursar_user', polname, polrelid::regclass) as line
        from pg_policy p join pg_class c on c.oid = p.polrelid
        where c.relnamespace = to_regnamespace('app_public')
          and polroles <> array['bursar_user'::regrole::oid]`,
@@ -305,5 +268,16 @@ async function logins(client: Client): Promise<Finding> {
          ) as powers (has, power)
        where has`,
     ),
+  };
+}
+
+/** Rules that hold for every schema, and not for what this code needs alone, are lints. */
+async function catalogue(client: Client): Promise<Finding> {
+  const { findings } = await lint(client);
+  return {
+    what: 'row security, policies, nothing for everybody: what bursar lint looks at',
+    missing: findings
+      .filter(({ level }) => level !== 'notice')
+      .map(({ key, detail, remedy }) => `${key}: ${detail} Remedy: ${remedy}`),
   };
 }

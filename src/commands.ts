@@ -1,6 +1,7 @@
 import { check } from './check.ts';
 import {
   type DatabaseUrls,
+  readDatabaseUrl,
   readDatabaseUrls,
   readServerConfiguration,
   readSigningSecret,
@@ -10,11 +11,13 @@ import { addDba, listDbas, psqlUrl, removeDba } from './dba.ts';
 import { type Demo, makeDemo, readDemo } from './demo.ts';
 import { openDevelopmentDatabase, startDevelopmentDatabase } from './development.ts';
 import { signToken } from './identity.ts';
+import { fails, LEVELS, lint, type Report } from './lint.ts';
 import { migrate } from './migrate.ts';
 import { askForPassword, generatePassword } from './password.ts';
 import { type PriceChanges, packagePrices, pricesFromFile, syncPrices } from './prices.ts';
 import type { RunningServer } from './serve.ts';
 import { findUser } from './users.ts';
+import { readWaivers } from './waivers.ts';
 
 /** The server's libraries take longer to load than most commands to run: only who serves loads them. */
 const loadServer = () => import('./serve.ts');
@@ -165,6 +168,45 @@ export async function checkCommand(): Promise<boolean> {
     }
   });
   return complete;
+}
+
+/** @returns Whether there is nothing to mend. Any login of the database will do. */
+export async function lintCommand(options: {
+  schema?: string[];
+  waivers?: string;
+  json?: boolean;
+}): Promise<boolean> {
+  const waivers = options.waivers === undefined ? [] : await readWaivers(options.waivers);
+  let clean = true;
+  const look = async (url: string) => {
+    const report = await withClient(url, (client) =>
+      lint(client, { waivers, ...(options.schema && { schemas: options.schema }) }),
+    );
+    if (options.json) say(JSON.stringify(report, null, 2));
+    else sayReport(report);
+    clean = !fails(report);
+  };
+  if (hasDatabase()) await look(readDatabaseUrl(process.env));
+  else await withDatabase((urls) => look(urls.owner));
+  return clean;
+}
+
+function sayReport({ schemas, lints, findings, waived }: Report): void {
+  let lint: string | undefined;
+  for (const finding of findings) {
+    if (finding.lint !== lint)
+      say(`${finding.level} ${finding.lint}: ${finding.title} (${finding.page})\n`);
+    lint = finding.lint;
+    say(`  ${finding.object}`);
+    say(`    ${finding.detail}`);
+    say(`    Remedy: ${finding.remedy}`);
+    say(`    Key: ${finding.key}\n`);
+  }
+  const counts = LEVELS.map((level) => {
+    const count = findings.filter((finding) => finding.level === level).length;
+    return `${count} ${level}${count === 1 ? '' : 's'}`;
+  });
+  say(`${lints} lints on ${schemas.join(', ')}: ${counts.join(', ')}; ${waived.length} waived.`);
 }
 
 /** Runs a command on the database that the environment names, or else on the embedded one. */

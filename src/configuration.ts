@@ -147,6 +147,14 @@ export function readSigningSecret(environment: Environment): {
 
 export type DatabaseUrls = { readonly owner: string; readonly authenticator: string };
 
+/** The one URL that looking needs, of any login. */
+export function readDatabaseUrl(environment: Environment): string {
+  const reader = new Reader(environment);
+  const url = reader.databaseUrl('DATABASE_URL');
+  if (reader.text('DATABASE_URL') === undefined) reader.wrong('DATABASE_URL is missing.');
+  return reader.finish(url ?? '');
+}
+
 /** The two databases URLs that migrating needs. */
 export function readDatabaseUrls(environment: Environment): DatabaseUrls {
   const reader = new Reader(environment);
