@@ -330,7 +330,7 @@ describe('bursar check', () => {
     const trigger = 'trigger write_audit_trail_of_updates';
     await database.owner.query(`alter table app_public.group_ai_budgets disable ${trigger}`);
     expect(await missing()).toContain(
-      \"app_public.group_ai_budgets has no enabled trigger for update: select app_private.keep_audit_trail('app_public.group_ai_budgets')",
+      "app_public.group_ai_budgets has no enabled trigger for update: select app_private.keep_audit_trail('app_public.group_ai_budgets')",
     );
     await database.owner.query(`alter table app_public.group_ai_budgets enable ${trigger}`);
     await database.owner.query(
