@@ -1,0 +1,74 @@
+import { commentOn, LEAVES, type Part, PLACE, type Query } from './part.ts';
+import { RELATIONS } from './scope.ts';
+import { byCodeUnits, halves, ourStyle, parameters } from './sql-text.ts';
+
+export type Constraint = {
+  oid: string;
+  table: string;
+  tableName: string;
+  name: string;
+  kind: 'p' | 'u' | 'x' | 'c' | 'f';
+  definition: string;
+  isValid: boolean;
+  comment: string | null;
+  index: { name: string; options: string[] | null; comment: string | null } | null;
+  /** Whether it can be a line of `create table`, which checks at once. */
+  isInline: boolean;
+  line: string;
+};
+
+const KINDS = ['p', 'u', 'x', 'c', 'f'];
+
+/** Without those that come from a parent, and not null, which stands with its column. */
+export async function readConstraints(query: Query): Promise<Constraint[]> {
+  const found = await query<Omit<Constraint, 'line' | 'isInline'>>(CONSTRAINTS);
+  return found
+    .map((constraint) => ({
+      ...constraint,
+      isInline: constraint.isValid,
+      line: halves(`constraint ${constraint.name}`, ourStyle(constraint.definition), '    '),
+    }))
+    .sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || byCodeUnits(a.name, b.name));
+}
+
+export function constraintParts(constraints: readonly Constraint[]): Part[] {
+  return constraints.map((constraint) => {
+    const { name, tableName, index } = constraint;
+    const id = `pg_constraint ${constraint.oid}`;
+    return {
+      id,
+      home: `pg_class ${constraint.table}`,
+      place: PLACE.constraint,
+      name: `${KINDS.indexOf(constraint.kind)} ${name}`,
+      ...(constraint.kind === 'f' ? { leaves: LEAVES.foreignKey } : {}),
+      ...(constraint.kind === 'c' || constraint.kind === 'x' ? { leaves: LEAVES.expression } : {}),
+      write: (apart) => [
+        ...(constraint.isInline && !apart(id)
+          ? []
+          : [`${halves(`alter table ${tableName}`, `add ${constraint.line}`)};`]),
+        // An exclusion constraint says them itself.
+        ...(index === null || index.options === null || constraint.kind === 'x'
+          ? []
+          : [`alter index ${index.name} set ${parameters(index.options)};`]),
+      ],
+      comments: [
+        ...commentOn(`constraint ${name} on ${tableName}`, constraint.comment),
+        ...(index === null ? [] : commentOn(`index ${index.name}`, index.comment)),
+      ],
+    };
+  });
+}
+
+const CONSTRAINTS = `
+  select k.oid::text, c.oid::text as table, c.name as "tableName", quote_ident(k.conname) as name,
+    k.contype::text as kind, pg_get_constraintdef(k.oid, true) as definition, k.convalidated as "isValid",
+    obj_description(k.oid, 'pg_constraint') as comment,
+    case when k.contype in ('p', 'u', 'x') then (
+      select jsonb_build_object(
+        'name', format('%I.%I', xn.nspname, x.relname), 'options', x.reloptions,
+        'comment', obj_description(x.oid, 'pg_class')
+      )
+      from pg_class x join pg_namespace xn on xn.oid = x.relnamespace where x.oid = k.conindid
+    ) end as index
+  from ${RELATIONS} c join pg_constraint k on k.conrelid = c.oid
+  where c.relkind in ('r', 'p') and k.contype in ('p', 'u', 'x', 'c', 'f') and k.conparentid = 0 and k.conislocal`;
