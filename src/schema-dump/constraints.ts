@@ -1,6 +1,7 @@
+import { laidOut } from './layout.ts';
 import { commentOn, LEAVES, type Part, PLACE, type Query } from './part.ts';
 import { RELATIONS } from './scope.ts';
-import { byCodeUnits, halves, ourStyle, parameters } from './sql-text.ts';
+import { byCodeUnits, halves, ourStyle, parameters, WIDTH } from './sql-text.ts';
 
 export type Constraint = {
   oid: string;
@@ -26,9 +27,15 @@ export async function readConstraints(query: Query): Promise<Constraint[]> {
     .map((constraint) => ({
       ...constraint,
       isInline: constraint.isValid,
-      line: halves(`constraint ${constraint.name}`, ourStyle(constraint.definition), '    '),
+      line: line(constraint.name, ourStyle(constraint.definition)),
     }))
     .sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || byCodeUnits(a.name, b.name));
+}
+
+function line(name: string, definition: string): string {
+  const short = `constraint ${name} ${definition}`;
+  if (short.length <= WIDTH) return short;
+  return `constraint ${name}\n${laidOut(definition, '    ')}`;
 }
 
 export function constraintParts(constraints: readonly Constraint[]): Part[] {

@@ -1,6 +1,6 @@
 import { commentOn, LEAVES, type Part, PLACE, type Query } from './part.ts';
 import { RELATIONS } from './scope.ts';
-import { ourStyle, outsideQuotes } from './sql-text.ts';
+import { broken, ourStyle, outsideQuotes } from './sql-text.ts';
 
 type Index = {
   oid: string;
@@ -34,11 +34,11 @@ export async function readIndexes(query: Query): Promise<Part[]> {
 
 /** Without what goes without saying: btree, and that the partitions get theirs later. */
 function definition(index: Index): string {
-  return outsideQuotes(ourStyle(index.definition), (text) =>
-    text
-      .replace(' on only ', ' on ')
-      .replace(' using btree ', ' ')
-      .replace(' where ', '\n  where '),
+  return broken(
+    outsideQuotes(ourStyle(index.definition), (text) =>
+      text.replace(' on only ', ' on ').replace(' using btree ', ' '),
+    ),
+    / (?=include \(|where )/g,
   );
 }
 

@@ -1,3 +1,4 @@
+import { laidOut } from './layout.ts';
 import { commentOn, LEAVES, type Part, PLACE, type Query } from './part.ts';
 import { DATABASE_OWNER, RELATIONS } from './scope.ts';
 import { byCodeUnits, ourStyle } from './sql-text.ts';
@@ -42,10 +43,14 @@ export async function readPolicies(query: Query): Promise<Part[]> {
         `create policy ${policy.name} on ${policy.tableName}`,
         ...(policy.isPermissive ? [] : ['as restrictive']),
         `for ${COMMAND[policy.command]} to ${policy.roles.sort(byCodeUnits).join(', ')}`,
-        ...(policy.using === null ? [] : [`using (${ourStyle(policy.using)})`]),
-        ...(policy.check === null ? [] : [`with check (${ourStyle(policy.check)})`]),
+        ...condition('using', policy.using),
+        ...condition('with check', policy.check),
       ].join('\n  ')};`,
     ],
     comments: commentOn(`policy ${policy.name} on ${policy.tableName}`, policy.comment),
   }));
+}
+
+function condition(clause: string, sql: string | null): string[] {
+  return sql === null ? [] : [laidOut(`${clause} (${ourStyle(sql)})`, '  ').trimStart()];
 }

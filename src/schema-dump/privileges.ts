@@ -1,5 +1,5 @@
 import { DATABASE_OWNER, LEFT_OUT_ROLES } from './scope.ts';
-import { byCodeUnits, enclosed } from './sql-text.ts';
+import { byCodeUnits, WIDTH } from './sql-text.ts';
 
 export type Privilege = {
   change: 'grant' | 'revoke';
@@ -96,7 +96,7 @@ function statements(
       const { change, role, withOption, by } = same[0] as Privilege;
       const tail =
         change === 'grant' ? `to ${role}${withOption ? ' with grant option' : ''}` : `from ${role}`;
-      const statement = `${change} ${write(same, change)} ${tail};`;
+      const statement = `${change} ${write(same, change)} ${tail};`.replace(' \n', '\n');
       return by === null ? statement : `set role ${by};\n${statement}\nreset role;`;
     });
 }
@@ -126,7 +126,8 @@ export function columnGrants(
     }
     const lists = [...byPrivilege]
       .sort(([a], [b]) => inOrder(a, b))
-      .map(([privilege, names]) => enclosed(`${privilege} `, names));
-    return `${lists.join(', ')} on ${table}`;
+      .map(([privilege, names]) => `${privilege} (${names.join(', ')})`);
+    const line = `${lists.join(', ')} on ${table}`;
+    return line.length <= WIDTH - 30 ? line : `\n  ${lists.join(',\n  ')}\n  on ${table}`;
   });
 }

@@ -1,14 +1,17 @@
 const QUOTED = /'(?:[^']|'')*'|"(?:[^"]|"")*"/g;
-const WIDTH = 110;
+export const WIDTH = 110;
+
+/** Stands for a string or a quoted name, as wide as that: the catalogue prints such characters only within them. */
+const HIDDEN = /\uE000\uE001*/g;
 
 /** Changes SQL everywhere but in its strings and quoted names. */
 export function outsideQuotes(sql: string, change: (text: string) => string): string {
   const quoted: string[] = [];
   const open = sql.replace(QUOTED, (part) => {
     quoted.push(part);
-    return '\0';
+    return `\uE000${'\uE001'.repeat(part.length - 1)}`;
   });
-  return change(open).replace(/\0/g, () => quoted.shift() ?? '');
+  return change(open).replace(HIDDEN, () => quoted.shift() ?? '');
 }
 
 /** What the catalogue prints, in our style. Names with capitals are quoted, so the other capitals are keywords. */
@@ -20,7 +23,10 @@ export function ourStyle(sql: string): string {
       .replace(/\btimestamp(\(\d\))? without time zone\b/g, 'timestamp$1')
       .replace(/\btime(\(\d\))? without time zone\b/g, 'time$1')
       .replace(/\bcharacter varying\b/g, 'varchar')
-      .replace(/\breferences (\S+)\(/, 'references $1 ('),
+      .replace(/\breferences (\S+)\(/, 'references $1 (')
+      .replaceAll('( select', '(select')
+      // The name that a column has anyway.
+      .replace(/\(select ((?:[a-z_]\w*\.)?([a-z_]\w*)\(\)) as \2\)/g, '(select $1)'),
   );
 }
 
@@ -91,4 +97,20 @@ function cut(name: string, bytes: number): string {
   let kept = name;
   while (Buffer.byteLength(kept) > bytes) kept = [...kept].slice(0, -1).join('');
   return kept;
+}
+
+/** A statement that is too long for a line, in several: broken where the pattern says. */
+export function broken(sql: string, at: RegExp, width = WIDTH): string {
+  return sql.length <= width ? sql : outsideQuotes(sql, (text) => text.replace(at, '\n  '));
+}
+
+/** For each character, in how many brackets it stands. */
+export function depths(sql: string): number[] {
+  let depth = 0;
+  return Array.from({ length: sql.length }, (_, i) => {
+    if (sql[i] === ')') depth -= 1;
+    const here = depth;
+    if (sql[i] === '(') depth += 1;
+    return here;
+  });
 }

@@ -1,6 +1,6 @@
 import { commentOn, LEAVES, type Part, PLACE, type Query } from './part.ts';
 import { RELATIONS } from './scope.ts';
-import { ourStyle, outsideQuotes } from './sql-text.ts';
+import { broken, ourStyle, WIDTH } from './sql-text.ts';
 
 type Trigger = {
   oid: string;
@@ -42,13 +42,12 @@ export async function readTriggers(query: Query): Promise<Part[]> {
   });
 }
 
-/** In two lines: when, and what then. */
 function definition(sql: string): string {
-  return outsideQuotes(ourStyle(sql.replace(/;\s*$/, '')), (text) =>
-    text.startsWith('create rule')
-      ? text
-      : text.replace(/ (not deferrable |deferrable |referencing |for each )/, '\n  $1'),
-  );
+  const ours = ourStyle(sql.replace(/;\s*$/, ''));
+  if (ours.startsWith('create rule')) return ours;
+  const two = broken(ours, / (?=not deferrable |deferrable |referencing |for each )/, 0);
+  const fits = two.split('\n').every((line) => line.length <= WIDTH);
+  return fits ? two : broken(two, / (?=execute function )/, 0);
 }
 
 const TRIGGERS = `

@@ -2,7 +2,7 @@ import { type Column, columnSettings } from './columns.ts';
 import { commentOn, type Part, PLACE, type Query, RANK } from './part.ts';
 import { columnGrants, grants, type Privileges, privileges } from './privileges.ts';
 import { otherOwner, RELATIONS } from './scope.ts';
-import { ourStyle, parameters } from './sql-text.ts';
+import { depths, ourStyle, outsideQuotes, parameters } from './sql-text.ts';
 import { columnDefaults } from './tables.ts';
 
 type View = {
@@ -14,6 +14,8 @@ type View = {
   accessMethod: string | null;
   options: string[] | null;
   definition: string;
+  /** Before PostgreSQL 16, columns came with the name of their table also where there is one table only. */
+  hasPrefixes: boolean;
   clusteredOn: string | null;
   comment: string | null;
   typeComment: string | null;
@@ -40,7 +42,7 @@ export async function readViews(query: Query, columns: readonly Column[]): Promi
       place: PLACE.itself,
       name,
       write: () => [
-        `${head} as\n${ourStyle(view.definition.replace(/;\s*$/, ''))}${view.isFilled ? '' : '\n  with no data'};`,
+        `${head} as\n${definition(view)}${view.isFilled ? '' : '\n  with no data'};`,
         ...(view.owner === null ? [] : [`alter ${kind} ${name} owner to ${view.owner};`]),
         ...own.flatMap((column) => columnSettings(name, column)),
       ],
@@ -80,6 +82,42 @@ export async function readViews(query: Query, columns: readonly Column[]): Promi
   });
 }
 
+function definition({ definition: sql, hasPrefixes }: View): string {
+  const query = ourStyle(sql.replace(/;\s*$/, ''));
+  return hasPrefixes ? outsideQuotes(query, withoutPrefixes) : query;
+}
+
+/** As newer versions of PostgreSQL print it. */
+function withoutPrefixes(query: string): string {
+  const depth = depths(query);
+  const clause =
+    /\n {2,3}from (?:[a-z_]\w*\.)?([a-z_]\w*)(?:\([^()]*\))?(?: ([a-z_]\w*))?(?:\([^()]*\))?(?=\n {1,2}\S|$)/;
+  const from = clause.exec(query);
+  const isSimple =
+    from !== null &&
+    depth[from.index] === 0 &&
+    !/^ *with |\n(union|except|intersect)\b/.test(query);
+  if (!isSimple) return query;
+  const name = from[2] ?? from[1];
+  const inSubquery = subqueries(query);
+  // There the name may tell a column from one of the query's own.
+  const sorted = query.search(/\n {2}(group|order) by /);
+  return query.replaceAll(
+    new RegExp(`(?<![\\w.])${name}\\.(?=[a-z_\\uE000])`, 'g'),
+    (prefix, at) => (inSubquery[at] || (sorted >= 0 && at > sorted) ? prefix : ''),
+  );
+}
+
+/** For each character, whether it stands in a query within the query. */
+function subqueries(query: string): boolean[] {
+  const open: boolean[] = [];
+  return Array.from({ length: query.length }, (_, i) => {
+    if (query[i] === '(') open.push(query.startsWith('(select', i) || open.at(-1) === true);
+    if (query[i] === ')') open.pop();
+    return open.at(-1) === true;
+  });
+}
+
 /** What an insert through a view gets where it names no value. */
 function viewDefaults(name: string, home: string, columns: readonly Column[]): Part[] {
   return columnDefaults(name, home, columns).map((part) => ({
@@ -93,6 +131,7 @@ const VIEWS = `
     ${otherOwner('c.relowner')} as owner, c.reloptions::text[] as options,
     (select quote_ident(m.amname) from pg_am m where m.oid = c.relam and m.amname <> 'heap') as "accessMethod",
     pg_get_viewdef(c.oid, true) as definition,
+    current_setting('server_version_num')::int < 160000 as "hasPrefixes",
     (
       select quote_ident(x.relname) from pg_index i join pg_class x on x.oid = i.indexrelid
       where i.indrelid = c.oid and i.indisclustered
