@@ -4130,9 +4130,8 @@ comment on constraint member_belongs_to_an_organization on app_public.organizati
 
 alter table app_public.organization_member_roles
   add constraint organization_role_belongs_to_a_member
-    foreign key (
-      organization_id, user_id
-    ) references app_public.organization_members (organization_id, user_id) on delete cascade;
+    foreign key (organization_id, user_id)
+      references app_public.organization_members (organization_id, user_id) on delete cascade;
 
 comment on constraint organization_role_belongs_to_a_member on app_public.organization_member_roles is
   E'@fieldName member\n@foreignFieldName roles\nThe member who holds the role.';
@@ -4147,13 +4146,11 @@ create table app_public.group_members (
   constraint user_joins_a_group_once primary key (group_id, user_id),
   constraint everyone_belongs_without_a_row check (group_id <> organization_id),
   constraint group_member_belongs_to_a_group
-    foreign key (
-      organization_id, group_id
-    ) references app_public.groups (organization_id, id) on delete cascade,
+    foreign key (organization_id, group_id)
+      references app_public.groups (organization_id, id) on delete cascade,
   constraint group_member_is_a_member_of_the_organization
-    foreign key (
-      organization_id, user_id
-    ) references app_public.organization_members (organization_id, user_id) on delete cascade
+    foreign key (organization_id, user_id)
+      references app_public.organization_members (organization_id, user_id) on delete cascade
 );
 
 create index group_members_by_group on app_public.group_members (organization_id, group_id);

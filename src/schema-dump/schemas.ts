@@ -55,9 +55,10 @@ export async function readDefaultPrivileges(query: Query): Promise<string[]> {
   const kind = `case d.defaclobjtype
     when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
     when 'T' then 'types' when 'n' then 'schemas' else 'large objects' end`;
-  // In one schema they are added to what holds everywhere; there, they take its place.
-  const letter = `case d.defaclobjtype when 'S' then 's' else d.defaclobjtype end`;
-  const start = `case when d.defaclnamespace = 0 then acldefault(${letter}, d.defaclrole) else '{}' end`;
+  // Those of one schema are added to those that hold everywhere: they begin with nothing, as a column's do.
+  const start = `acldefault(
+    case when d.defaclnamespace <> 0 then 'c' when d.defaclobjtype = 'S' then 's' else d.defaclobjtype end, d.defaclrole
+  )`;
   const found = await query<{
     kind: string;
     role: string | null;
@@ -66,17 +67,21 @@ export async function readDefaultPrivileges(query: Query): Promise<string[]> {
   }>(`
     select ${kind} as kind, ${otherOwner('d.defaclrole')} as role,
       (select quote_ident(nspname) from pg_namespace where oid = d.defaclnamespace) as schema,
-      ${privilegesFrom(letter, start, 'd.defaclacl', 'd.defaclrole')} as privileges
+      ${privilegesFrom(`case d.defaclobjtype when 'S' then 's' else d.defaclobjtype end`, start, 'd.defaclacl', 'd.defaclrole')} as privileges
     from pg_default_acl d
     where d.defaclnamespace = 0 or d.defaclnamespace in ${OURS}`);
   return found
-    .flatMap(({ kind, role, schema, privileges: changes }) => {
+    .map(({ kind, role, schema, privileges: changes }) => {
       const head = [
         'alter default privileges',
         ...(role === null ? [] : [`for role ${role}`]),
         ...(schema === null ? [] : [`in schema ${schema}`]),
       ].join(' ');
-      return grants(`on ${kind}`, changes).map((grant) => `${head} ${grant}`);
+      return {
+        key: `${head} ${kind}`,
+        lines: grants(`on ${kind}`, changes).map((grant) => `${head} ${grant}`),
+      };
     })
-    .sort(byCodeUnits);
+    .sort((a, b) => byCodeUnits(a.key, b.key))
+    .flatMap(({ lines }) => lines);
 }

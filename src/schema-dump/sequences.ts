@@ -58,7 +58,7 @@ export async function readSequences(query: Query): Promise<Part[]> {
     select c.oid::text, c.name, ${sequenceOptions('q')} as options, ${otherOwner('c.relowner')} as owner,
       c.relpersistence = 'u' as "isUnlogged", t.relpersistence = 'u' as "isOfUnlogged",
       d.refobjid::text as table,
-      format('%I.%I.%I', tn.nspname, t.relname, a.attname) as column,
+      case when d.refobjid is not null then format('%I.%I.%I', tn.nspname, t.relname, a.attname) end as column,
       coalesce(d.deptype = 'i', false) as "isIdentity",
       obj_description(c.oid, 'pg_class') as comment,
       ${privileges('sequence', 'c.relacl', 'c.relowner')} as privileges

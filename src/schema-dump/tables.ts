@@ -3,7 +3,7 @@ import type { Constraint } from './constraints.ts';
 import { commentOn, LEAVES, type Part, PLACE, type Query, RANK } from './part.ts';
 import { columnGrants, grants, type Privileges, privileges } from './privileges.ts';
 import { otherOwner, RELATIONS } from './scope.ts';
-import { ourStyle, parameters } from './sql-text.ts';
+import { halves, ourStyle, parameters } from './sql-text.ts';
 
 type Table = {
   oid: string;
@@ -75,7 +75,10 @@ function tableItself(
       ...columns.flatMap((column) => {
         const parent = inheritedFrom(column);
         const settings = columnSettings(name, column, parent);
-        const differs = parent !== undefined && !column.isLocal;
+        const differs =
+          parent !== undefined &&
+          !column.isLocal &&
+          !(table.bound !== null && hasOwnOrder(columns, parents));
         return [...settings, ...(differs ? differences(name, column, parent) : [])];
       }),
       ...columns
@@ -111,10 +114,12 @@ function create(
   hasDefault: (column: Column) => boolean,
 ): string[] {
   const { name, bound } = table;
+  const local = constraints.filter((constraint) => !constraint.isInherited);
+  const isAttached = bound !== null && hasOwnOrder(columns, parents);
   const head = `create ${table.isUnlogged ? 'unlogged ' : ''}table ${name}`;
   const lines = (written: readonly Column[]) => [
     ...written.map((column) => columnLine(column, hasDefault(column))),
-    ...constraints.map((constraint) => constraint.line),
+    ...(isAttached ? constraints : local).map((constraint) => constraint.line),
   ];
   const tail = [
     ...(table.partitionedBy === null ? [] : [`partition by ${ourStyle(table.partitionedBy)}`]),
@@ -131,16 +136,20 @@ function create(
     const own = columns.filter((column) => column.isLocal);
     return [`${head} ${list(lines(own))}${close([...inherits, ...tail])}`];
   }
-  const ofParent = parents[0] ?? [];
-  if (columns.every((column, i) => column.name === ofParent[i]?.name)) {
-    const extra = constraints.length === 0 ? '' : ` ${list(constraints.map((c) => c.line))}`;
+  if (!isAttached) {
+    const extra =
+      local.length === 0 ? '' : ` ${list(local.map((c) => c.line)).replaceAll('\n', '\n  ')}`;
     return [`${head}\n  partition of ${parent.name}${extra} ${ourStyle(bound)}${close(tail)}`];
   }
-  // Its columns stand in an order of their own.
   return [
     `${head} ${list(lines(columns))}${close(tail)}`,
-    `alter table ${parent.name} attach partition ${name} ${ourStyle(bound)};`,
+    `${halves(`alter table ${parent.name} attach partition ${name}`, ourStyle(bound))};`,
   ];
+}
+
+/** A partition whose columns stand in another order than those of the whole was a table first. */
+function hasOwnOrder(columns: readonly Column[], parents: readonly (readonly Column[])[]): boolean {
+  return columns.some((column, i) => column.name !== parents[0]?.[i]?.name);
 }
 
 const list = (lines: readonly string[]) =>

@@ -32,9 +32,13 @@ const UNWRITTEN = `
   select distinct pg_describe_object(d.classid, d.objid, 0)
   from ours o join pg_depend d on d.refclassid = o.classid and d.refobjid = o.objid
   where d.classid in (
-    'pg_cast'::regclass, 'pg_event_trigger'::regclass, 'pg_transform'::regclass, 'pg_language'::regclass,
-    'pg_am'::regclass, 'pg_foreign_data_wrapper'::regclass, 'pg_conversion'::regclass
-  )
+      'pg_cast'::regclass, 'pg_event_trigger'::regclass, 'pg_transform'::regclass, 'pg_language'::regclass,
+      'pg_am'::regclass, 'pg_foreign_data_wrapper'::regclass, 'pg_conversion'::regclass
+    )
+    -- Range types make theirs.
+    and not exists (
+      select from pg_depend i where i.classid = d.classid and i.objid = d.objid and i.deptype = 'i'
+    )
   union all
   select pg_describe_object('pg_class'::regclass, c.oid, 0)
   from pg_class c

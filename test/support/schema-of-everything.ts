@@ -127,7 +127,7 @@ export const STEPS: readonly (readonly string[])[] = [
   ],
 
   [
-    `alter table app_private.mother alter column id set default nextval('app_private.owned')`,
+    `alter table only app_private.mother alter column id set default nextval('app_private.owned')`,
     `alter table app_private.mother add constraint mothers_are_few check (app_private.mothers() < 9) not valid`,
     `alter table app_private.daughter alter column id set default app_private.mothers()`,
     `alter table app_public.whole attach partition app_private.whole_old for values from (minvalue) to ('2020-01-01')`,
@@ -178,7 +178,6 @@ export const STEPS: readonly (readonly string[])[] = [
 
     'grant usage on schema app_public, app_hidden to bursar_user',
     'grant usage, create on schema app_public to bursar_authenticator with grant option',
-    'alter default privileges in schema app_public grant execute on functions to bursar_user',
     'grant select, delete, update (mood, amount), insert (amount) on app_public."Odd ""Table""" to bursar_user',
     'grant all on app_public."Odd ""Table""" to bursar_authenticator',
     'grant select ("Select", id) on app_public."Odd ""Table""" to bursar_authenticator with grant option',
@@ -199,6 +198,8 @@ export const STEPS: readonly (readonly string[])[] = [
   ],
 
   [
+    'alter default privileges in schema app_public grant execute on functions to bursar_user',
+    'alter default privileges in schema app_private grant insert, select on tables to bursar_user with grant option',
     `comment on schema app_public is E'It''s\\nthe "API" \\\\ door'`,
     `comment on type app_public."Mood" is 'How it is.'`,
     `comment on type app_public.pair is 'Two.'`,
