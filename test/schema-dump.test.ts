@@ -1,23 +1,29 @@
 import { randomBytes } from 'node:crypto';
+import { type Client, Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { withClient } from '../src/database.ts';
+import { asUser, withClient } from '../src/database.ts';
 import { dumpSchema } from '../src/schema-dump.ts';
 import { asSuperuser, createTestDatabase, type TestDatabase } from './support/database.ts';
+import { CHANGES, CHANGES_OF_SUPERUSER, UNWRITTEN } from './support/schema-changes.ts';
 import { NEWEST_STEPS, STEPS } from './support/schema-of-everything.ts';
 import { expectRoundTrip } from './support/schema-round-trip.ts';
+import { createWorld } from './support/world.ts';
 
 let database: TestDatabase;
 const made: string[] = [];
 
-/** The URL of its owner. */
-async function createEmptyDatabase(): Promise<string> {
+/** @returns The URL of its owner. */
+async function createEmptyDatabase(owner = 'bursar_owner'): Promise<string> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   await asSuperuser('postgres', (client) =>
-    client.query(`create database ${name} owner bursar_owner strategy file_copy`),
+    client.query(`create database ${name} owner ${owner} strategy file_copy`),
   );
   made.push(name);
-  return `postgres://bursar_owner:owner@${inject('host')}/${name}`;
+  return `postgres://${owner}:owner@${inject('host')}/${name}`;
 }
+
+const nameOf = (url: string) => new URL(url).pathname.slice(1);
+const dumpOf = (url: string) => withClient(url, dumpSchema);
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -31,39 +37,145 @@ afterAll(async () => {
 });
 
 describe('the schema', () => {
-  test('is the one in schema.sql', async () => {
-    await expect(await withClient(database.urls.owner, dumpSchema)).toMatchFileSnapshot(
-      '../schema.sql',
-    );
+  test('is the one in schema.sql: when a change is meant, `npm run db:dump` writes it again', async () => {
+    await expect(await dumpOf(database.urls.owner)).toMatchFileSnapshot('../schema.sql');
   });
-  test('comes back', async () => {
-    await expectRoundTrip(database.urls.owner, await createEmptyDatabase(), 'bursar_authenticator');
+
+  test('comes back from its dump, and works', async () => {
+    const copy = await createEmptyDatabase();
+    await expectRoundTrip(database.urls.owner, copy, 'bursar_authenticator');
+    await withClient(copy, (owner) =>
+      owner.query(`select app_private.register_authenticator('bursar_authenticator')`),
+    );
+    const owner = new Pool({ connectionString: copy, max: 1 });
+    const server = new Pool({
+      connectionString: `postgres://bursar_authenticator:authenticator@${inject('host')}/${nameOf(copy)}`,
+      max: 1,
+    });
+    try {
+      const { group, people } = await createWorld(owner);
+      const limits = (user: string) =>
+        asUser(server, user, async (client) => {
+          const { rows } = await client.query(
+            'select spend_limit_micros::int as micros from app_public.group_ai_budget($1)',
+            [group],
+          );
+          return rows;
+        });
+      const set = (user: string) =>
+        asUser(server, user, (client) =>
+          client.query('select app_public.upsert_group_ai_budget($1, 42)', [group]),
+        );
+      expect(await limits(people.member)).toEqual([{ micros: 500_000_000 }]);
+      expect(await limits(people.stranger)).toEqual([]);
+      await expect(set(people.member)).rejects.toMatchObject({ code: 'BU404' });
+      await set(people.organization_admin);
+      expect(await limits(people.member)).toEqual([{ micros: 42 }]);
+    } finally {
+      await server.end();
+      await owner.end();
+    }
+  });
+
+  test('has the same dump in every deployment and session', async () => {
+    const before = await dumpOf(database.urls.owner);
+    const server = `server_${randomBytes(4).toString('hex')}`;
+    await asSuperuser(nameOf(database.urls.owner), async (client) => {
+      await client.query(`create role ${server}`);
+      try {
+        await client.query('select app_private.register_authenticator($1)', [server]);
+        await client.query(`select app_private.make_usage_month('2031-05-01')`);
+        await client.query(
+          `create table app_private.ai_usage_events_2019_12 (like app_public.ai_usage_events)`,
+        );
+        await client.query(`set search_path to app_public, app_hidden, public`);
+        await client.query(
+          `set datestyle to german; set intervalstyle to iso_8601; set timezone to 'Asia/Tokyo';
+           set quote_all_identifiers to on; set extra_float_digits to -5; set bytea_output to escape`,
+        );
+        expect(await dumpSchema(client)).toBe(before);
+        // And leaves the session as it was.
+        const { rows } = await client.query('show search_path');
+        expect(rows).toEqual([{ search_path: 'app_public, app_hidden, public' }]);
+        await client.query('create table app_private.ai_usage_events_other ()');
+        expect(await dumpSchema(client)).not.toBe(before);
+      } finally {
+        await client.query(`drop owned by ${server}; drop role ${server}`);
+      }
+    });
   });
 });
 
-test('everything', async () => {
-  const [there, back, empty] = [
-    await createEmptyDatabase(),
-    await createEmptyDatabase(),
-    await createEmptyDatabase(),
-  ];
-  const steps = [...STEPS, ...NEWEST_STEPS];
-  await withClient(there, async (client) => {
-    for (const step of steps)
-      for (const s of step)
-        await client.query(s).catch((e) => {
-          throw new Error(`${s}: ${e.message}`);
-        });
+describe('a schema with one of everything', () => {
+  let everything: string;
+
+  const make = (url: string, steps: readonly (readonly string[])[]) =>
+    withClient(url, async (client) => {
+      for (const statement of steps.flat()) await client.query(statement);
+    });
+
+  beforeAll(async () => {
+    everything = await createEmptyDatabase();
+    await make(everything, [...STEPS, ...NEWEST_STEPS]);
   });
-  await withClient(back, async (client) => {
-    for (const step of steps)
-      for (const s of step.toReversed())
-        await client.query(s).catch((e) => {
-          throw new Error(`${s}: ${e.message}`);
-        });
+
+  test('comes back from its dump', async () => {
+    await expectRoundTrip(everything, await createEmptyDatabase());
   });
-  const dump = await withClient(there, dumpSchema);
-  (await import('node:fs')).writeFileSync('/tmp/w/h1-everything.sql', dump);
-  expect(await withClient(back, dumpSchema)).toBe(dump);
-  await expectRoundTrip(there, empty);
+
+  test('has the same dump in whatever order and by whomever it was made', async () => {
+    const owner = `owner_${randomBytes(4).toString('hex')}`;
+    await asSuperuser('postgres', (c) => c.query(`create role ${owner} login password 'owner'`));
+    try {
+      const other = await createEmptyDatabase(owner);
+      await make(
+        other,
+        [...STEPS, ...NEWEST_STEPS].map((step) => step.toReversed()),
+      );
+      expect(await dumpOf(other)).toBe(await dumpOf(everything));
+    } finally {
+      await asSuperuser('postgres', async (client) => {
+        const name = made.pop();
+        await client.query(`drop database ${name} with (force)`);
+        await client.query(`drop role ${owner}`);
+      });
+    }
+  });
+
+  test('has a dump that no sort of change escapes', async () => {
+    const escaped: string[] = [];
+    await withClient(everything, async (client) => {
+      let before = await dumpSchema(client);
+      for (const [what, sql] of CHANGES) {
+        await client.query(sql).catch((error) => {
+          throw new Error(`${what}: ${error.message}`);
+        });
+        const after = await dumpSchema(client);
+        if (after === before) escaped.push(what);
+        before = after;
+      }
+    });
+    expect(escaped).toEqual([]);
+    expect(CHANGES.length).toBeGreaterThan(100);
+    await expectRoundTrip(everything, await createEmptyDatabase());
+  });
+
+  test('has a dump that shows what a superuser changes, and refuses what it cannot write', async () => {
+    const escaped: string[] = [];
+    await asSuperuser(nameOf(everything), async (client: Client) => {
+      let before = await dumpSchema(client);
+      for (const [what, sql] of CHANGES_OF_SUPERUSER) {
+        await client.query(sql).catch((error) => {
+          throw new Error(`${what}: ${error.message}`);
+        });
+        const after = await dumpSchema(client);
+        if (after === before) escaped.push(what);
+        before = after;
+      }
+      expect(escaped).toEqual([]);
+      for (const [, sql] of UNWRITTEN) await client.query(sql);
+      const refusal = await dumpSchema(client).catch((error: Error) => error.message);
+      for (const [what] of UNWRITTEN) expect(refusal).toContain(what);
+    });
+  });
 });

@@ -35,9 +35,9 @@ const UNWRITTEN = `
       'pg_cast'::regclass, 'pg_event_trigger'::regclass, 'pg_transform'::regclass, 'pg_language'::regclass,
       'pg_am'::regclass, 'pg_foreign_data_wrapper'::regclass, 'pg_conversion'::regclass
     )
-    -- Range types make theirs.
+    -- Range types make theirs, and extensions bring theirs.
     and not exists (
-      select from pg_depend i where i.classid = d.classid and i.objid = d.objid and i.deptype = 'i'
+      select from pg_depend i where i.classid = d.classid and i.objid = d.objid and i.deptype in ('i', 'e')
     )
   union all
   select pg_describe_object('pg_class'::regclass, c.oid, 0)
