@@ -52,6 +52,8 @@ const SETTINGS = {
   lc_monetary: 'C',
   lc_numeric: 'C',
   xmlbinary: 'base64',
+  // Compiling the queries takes longer than running them.
+  jit: 'off',
   [LEFT_OUT_SETTING]: '{}',
 };
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { type Client, Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { asUser, withClient } from '../src/database.ts';
@@ -143,39 +143,60 @@ describe('a schema with one of everything', () => {
   });
 
   test('has a dump that no sort of change escapes', async () => {
-    const escaped: string[] = [];
-    await withClient(everything, async (client) => {
-      let before = await dumpSchema(client);
-      for (const [what, sql] of CHANGES) {
-        await client.query(sql).catch((error) => {
-          throw new Error(`${what}: ${error.message}`);
-        });
-        const after = await dumpSchema(client);
-        if (after === before) escaped.push(what);
-        before = after;
-      }
-    });
-    expect(escaped).toEqual([]);
     expect(CHANGES.length).toBeGreaterThan(100);
+    await withClient(everything, async (client) => {
+      expect(await escaping(client, CHANGES)).toEqual([]);
+    });
     await expectRoundTrip(everything, await createEmptyDatabase());
   });
 
   test('has a dump that shows what a superuser changes, and refuses what it cannot write', async () => {
-    const escaped: string[] = [];
-    await asSuperuser(nameOf(everything), async (client: Client) => {
-      let before = await dumpSchema(client);
-      for (const [what, sql] of CHANGES_OF_SUPERUSER) {
-        await client.query(sql).catch((error) => {
-          throw new Error(`${what}: ${error.message}`);
-        });
-        const after = await dumpSchema(client);
-        if (after === before) escaped.push(what);
-        before = after;
-      }
-      expect(escaped).toEqual([]);
+    await asSuperuser(nameOf(everything), async (client) => {
+      expect(await escaping(client, CHANGES_OF_SUPERUSER)).toEqual([]);
       for (const [, sql] of UNWRITTEN) await client.query(sql);
       const refusal = await dumpSchema(client).catch((error: Error) => error.message);
       for (const [what] of UNWRITTEN) expect(refusal).toContain(what);
     });
   });
+
+  test('that needs itself in a circle is refused', async () => {
+    const circle = await createEmptyDatabase();
+    await make(circle, [
+      [
+        'create schema app_public',
+        'create function app_public.one() returns integer language sql return 1',
+        'create function app_public.two() returns integer language sql return app_public.one()',
+        'create or replace function app_public.one() returns integer language sql return app_public.two()',
+      ],
+    ]);
+    await expect(dumpOf(circle)).rejects.toThrow(
+      "The dump can't put these in an order, since each needs the other: app_public.one(), app_public.two(). Break the circle.",
+    );
+  });
 });
+
+type Change = readonly [what: string, sql: string];
+
+/** Makes one change after another, and returns those after which the dump was as before. */
+async function escaping(client: Client, changes: readonly Change[]): Promise<string[]> {
+  // Prepared, the same queries take half the time.
+  const prepared = {
+    query: (text: string, values?: unknown[]) =>
+      client.query({
+        name: createHash('sha1').update(text).digest('hex'),
+        text,
+        values: values ?? [],
+      }),
+  } as unknown as Client;
+  const unseen: string[] = [];
+  let before = await dumpSchema(prepared);
+  for (const [what, sql] of changes) {
+    await client.query(sql).catch((error: Error) => {
+      throw new Error(`${what}: ${error.message}`);
+    });
+    const after = await dumpSchema(prepared);
+    if (after === before) unseen.push(what);
+    before = after;
+  }
+  return unseen;
+}

@@ -36,6 +36,8 @@ const DEPENDENCIES = `
   select distinct d.classid::regclass || ' ' || d.objid as from, d.refclassid::regclass || ' ' || d.refobjid as to
   from pg_depend d
   where d.deptype in ('n', 'a', 'i')
+    -- What initdb made has lower numbers.
+    and d.objid >= 16384 and d.refobjid >= 16384
     and d.classid in (
       'pg_class'::regclass, 'pg_type'::regclass, 'pg_proc'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass,
       'pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass, 'pg_statistic_ext'::regclass
