@@ -1,10 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type Client, Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { asUser, withClient } from '../src/database.ts';
 import { dumpSchema } from '../src/schema-dump.ts';
 import { asSuperuser, createTestDatabase, type TestDatabase } from './support/database.ts';
-import { CHANGES, CHANGES_OF_SUPERUSER, UNWRITTEN } from './support/schema-changes.ts';
+import { CHANGES, CHANGES_OF_SUPERUSER, type Change, UNWRITTEN } from './support/schema-changes.ts';
 import { NEWEST_STEPS, STEPS } from './support/schema-of-everything.ts';
 import { expectRoundTrip } from './support/schema-round-trip.ts';
 import { createWorld } from './support/world.ts';
@@ -143,16 +143,19 @@ describe('a schema with one of everything', () => {
   });
 
   test('has a dump that no sort of change escapes', async () => {
-    expect(CHANGES.length).toBeGreaterThan(100);
+    const kinds = Object.values(CHANGES);
+    const rounds = Array.from({ length: Math.max(...kinds.map((k) => k.length)) }, (_, round) =>
+      kinds.flatMap((changes) => changes.slice(round, round + 1)),
+    );
     await withClient(everything, async (client) => {
-      expect(await escaping(client, CHANGES)).toEqual([]);
+      expect(await escaping(client, rounds)).toEqual([]);
     });
     await expectRoundTrip(everything, await createEmptyDatabase());
   });
 
   test('has a dump that shows what a superuser changes, and refuses what it cannot write', async () => {
     await asSuperuser(nameOf(everything), async (client) => {
-      expect(await escaping(client, CHANGES_OF_SUPERUSER)).toEqual([]);
+      expect(await escaping(client, [CHANGES_OF_SUPERUSER])).toEqual([]);
       for (const [, sql] of UNWRITTEN) await client.query(sql);
       const refusal = await dumpSchema(client).catch((error: Error) => error.message);
       for (const [what] of UNWRITTEN) expect(refusal).toContain(what);
@@ -175,27 +178,24 @@ describe('a schema with one of everything', () => {
   });
 });
 
-type Change = readonly [what: string, sql: string];
-
-/** Makes one change after another, and returns those after which the dump was as before. */
-async function escaping(client: Client, changes: readonly Change[]): Promise<string[]> {
-  // Prepared, the same queries take half the time.
-  const prepared = {
-    query: (text: string, values?: unknown[]) =>
-      client.query({
-        name: createHash('sha1').update(text).digest('hex'),
-        text,
-        values: values ?? [],
-      }),
-  } as unknown as Client;
+/** Makes one round of changes after another, and returns those that the dump does not show. */
+async function escaping(client: Client, rounds: readonly (readonly Change[])[]): Promise<string[]> {
+  const linesOf = async () =>
+    new Set((await dumpSchema(client)).split('\n').map((line) => line.trim()));
   const unseen: string[] = [];
-  let before = await dumpSchema(prepared);
-  for (const [what, sql] of changes) {
-    await client.query(sql).catch((error: Error) => {
-      throw new Error(`${what}: ${error.message}`);
-    });
-    const after = await dumpSchema(prepared);
-    if (after === before) unseen.push(what);
+  let before = await linesOf();
+  for (const changes of rounds) {
+    for (const [what, sql] of changes) {
+      await client.query(sql).catch((error: Error) => {
+        throw new Error(`${what}: ${error.message}`);
+      });
+    }
+    const after = await linesOf();
+    for (const [what, , shows] of changes) {
+      const line = shows.slice(2);
+      const [here, there] = shows.startsWith('+') ? [after, before] : [before, after];
+      if (!here.has(line) || there.has(line)) unseen.push(what);
+    }
     before = after;
   }
   return unseen;

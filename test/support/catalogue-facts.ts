@@ -116,7 +116,11 @@ const FACTS = [
   `${fact(`'statistics'`, 'pg_get_statisticsobjdef(s.oid)', 'nullif(s.stxstattarget, -1)')}
      from pg_statistic_ext s join schemas n on n.oid = s.stxnamespace`,
   `${fact(`'routine'`, 'p.oid::regprocedure', 'p.prokind', 'pg_get_function_arguments(p.oid)', 'pg_get_function_result(p.oid)', 'pg_get_function_sqlbody(p.oid)', 'p.provolatile', 'p.proparallel', 'p.prosecdef', 'p.proisstrict', 'p.prosupport', '(select l.lanname from pg_language l where l.oid = p.prolang)', 'p.prosrc', sorted('p.proconfig'), 'p.procost', 'p.prorows', 'p.proleakproof', acl('p.proacl', `'f'`, 'p.proowner'), `(select (to_jsonb(g) - 'aggfnoid')::text from pg_aggregate g where g.aggfnoid = p.oid)`)}
-     from pg_proc p join schemas n on n.oid = p.pronamespace`,
+     from pg_proc p join schemas n on n.oid = p.pronamespace
+     -- Constructors of a range keep the name under which they were made.
+     where not exists (
+       select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype in ('i', 'e')
+     )`,
   `${fact(`'type'`, 't.oid::regtype', 't.typtype', 't.typnotnull', 'format_type(t.typbasetype, t.typtypmod)', 'coalesce(pg_get_expr(t.typdefaultbin, 0), t.typdefault)', 't.typcollation::regcollation', acl('t.typacl', `'T'`, 't.typowner'), `(select string_agg(e.enumlabel, ' ' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid)`, `(select concat_ws(' ', g.rngsubtype::regtype, g.rngmultitypid::regtype, g.rngcollation::regcollation, g.rngsubdiff, (select o.opcname from pg_opclass o where o.oid = g.rngsubopc)) from pg_range g where g.rngtypid = t.oid)`)}
      from pg_type t join schemas n on n.oid = t.typnamespace
      where t.typcategory <> 'A' and t.typname !~ '_[0-9]{4}_[0-9]{2}$'`,
