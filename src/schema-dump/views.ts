@@ -1,8 +1,9 @@
 import { type Column, columnSettings } from './columns.ts';
+import { withoutPrefixes } from './older-views.ts';
 import { commentOn, type Part, PLACE, type Query, RANK } from './part.ts';
 import { columnGrants, grants, type Privileges, privileges } from './privileges.ts';
 import { otherOwner, RELATIONS } from './scope.ts';
-import { depths, ourStyle, outsideQuotes, parameters } from './sql-text.ts';
+import { ourStyle, outsideQuotes, parameters } from './sql-text.ts';
 import { columnDefaults } from './tables.ts';
 
 type View = {
@@ -85,37 +86,6 @@ export async function readViews(query: Query, columns: readonly Column[]): Promi
 function definition({ definition: sql, hasPrefixes }: View): string {
   const query = ourStyle(sql.replace(/;\s*$/, ''));
   return hasPrefixes ? outsideQuotes(query, withoutPrefixes) : query;
-}
-
-/** As newer versions of PostgreSQL print it. */
-function withoutPrefixes(query: string): string {
-  const depth = depths(query);
-  const clause =
-    /\n {2,3}from (?:[a-z_]\w*\.)?([a-z_]\w*)(?:\([^()]*\))?(?: ([a-z_]\w*))?(?:\([^()]*\))?(?=\n {1,2}\S|$)/;
-  const from = clause.exec(query);
-  const isSimple =
-    from !== null &&
-    depth[from.index] === 0 &&
-    !/^ *with |\n(union|except|intersect)\b/.test(query);
-  if (!isSimple) return query;
-  const name = from[2] ?? from[1];
-  const inSubquery = subqueries(query);
-  // There the name may tell a column from one of the query's own.
-  const sorted = query.search(/\n {2}(group|order) by /);
-  return query.replaceAll(
-    new RegExp(`(?<![\\w.])${name}\\.(?=[a-z_\\uE000])`, 'g'),
-    (prefix, at) => (inSubquery[at] || (sorted >= 0 && at > sorted) ? prefix : ''),
-  );
-}
-
-/** For each character, whether it stands in a query within the query. */
-function subqueries(query: string): boolean[] {
-  const open: boolean[] = [];
-  return Array.from({ length: query.length }, (_, i) => {
-    if (query[i] === '(') open.push(query.startsWith('(select', i) || open.at(-1) === true);
-    if (query[i] === ')') open.pop();
-    return open.at(-1) === true;
-  });
 }
 
 /** What an insert through a view gets where it names no value. */
