@@ -1,7 +1,9 @@
 import { check } from './check.ts';
 import {
   type DatabaseUrls,
+  namesDatabase,
   readDatabaseUrls,
+  readLockTimeout,
   readServerConfiguration,
   readSigningSecret,
 } from './configuration.ts';
@@ -11,6 +13,7 @@ import { openDevelopmentDatabase, startDevelopmentDatabase } from './development
 import { signToken } from './identity.ts';
 import { migrate } from './migrate.ts';
 import { type PriceChanges, packagePrices, pricesFromFile, syncPrices } from './prices.ts';
+import { PATIENCE } from './run-migrations.ts';
 import type { RunningServer } from './serve.ts';
 
 /** The server's libraries take longer to load than most commands to run: only who serves loads them. */
@@ -18,14 +21,9 @@ const loadServer = () => import('./serve.ts');
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-/** Whether the environment names a database; the embedded one serves otherwise. */
-function hasDatabase(): boolean {
-  return Boolean(process.env.DATABASE_URL?.trim() || process.env.AUTH_DATABASE_URL?.trim());
-}
-
 /** `npm start`: everything, on a database of its own unless one is named. */
 export async function start(): Promise<void> {
-  if (hasDatabase()) return serveCommand();
+  if (namesDatabase(process.env)) return serveCommand();
 
   const began = performance.now();
   say('Starting PostgreSQL …');
@@ -75,7 +73,8 @@ export async function serveCommand(): Promise<void> {
 }
 
 export async function migrateCommand(): Promise<void> {
-  await withDatabase((urls) => migrate(urls, say));
+  const lockTimeoutMs = readLockTimeout(process.env, PATIENCE.lockTimeoutMs);
+  await withDatabase((urls) => migrate(urls, say, { patience: { ...PATIENCE, lockTimeoutMs } }));
 }
 
 export async function syncPricesCommand(options: {
@@ -131,7 +130,7 @@ export async function checkCommand(): Promise<boolean> {
 async function withDatabase(
   work: (urls: DatabaseUrls, environment: NodeJS.ProcessEnv) => Promise<void>,
 ): Promise<void> {
-  if (hasDatabase()) return work(readDatabaseUrls(process.env), process.env);
+  if (namesDatabase(process.env)) return work(readDatabaseUrls(process.env), process.env);
   const database = await openDevelopmentDatabase();
   try {
     await work(database.urls, {
