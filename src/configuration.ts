@@ -197,7 +197,7 @@ export function readWorkflowUrls(environment: Environment): WorkflowUrls {
       `SHADOW_DATABASE_URL names the database "${databaseOf(shadow)}", which would be dropped: use one with "shadow" in its name.`,
     );
   }
-  if (owner !== undefined && owner === shadow) {
+  if (owner !== undefined && shadow !== undefined && whereIs(owner) === whereIs(shadow)) {
     reader.wrong('SHADOW_DATABASE_URL is the same as DATABASE_URL, and would be dropped.');
   }
   return reader.finish({
@@ -206,6 +206,11 @@ export function readWorkflowUrls(environment: Environment): WorkflowUrls {
     shadow: shadow ?? '',
     root: root ?? (shadow === undefined ? '' : withDatabase(shadow, 'postgres')),
   });
+}
+
+function whereIs(url: string): string {
+  const { host, pathname } = new URL(url);
+  return `${host}${pathname}`;
 }
 
 function databaseOf(url: string): string {

@@ -1,4 +1,6 @@
 import '../graphile-environment.ts';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { readLockTimeout } from '../configuration.ts';
@@ -17,7 +19,11 @@ const program = new Command('db')
   .option('--project <folder>', 'where migrations/, schema.sql and schema.graphql are')
   .showHelpAfterError();
 
-const project = (): Project => projectAt(program.opts<{ project?: string }>().project);
+function project(): Project {
+  const found = projectAt(program.opts<{ project?: string }>().project);
+  if (existsSync(join(found.migrations, 'committed'))) return found;
+  throw new Error('There is no migrations/committed in the folder that --project names.');
+}
 
 program
   .command('migrate')
@@ -41,7 +47,8 @@ program
       await watchCurrent(project(), urls, { once }, say);
       if (once) return;
       say('Watching. Ctrl-C ends it.');
-      await Promise.race([stopSignal(), died?.then((error) => Promise.reject(error))]);
+      const ended = died?.then((error) => Promise.reject(error));
+      await Promise.race(ended === undefined ? [stopSignal()] : [stopSignal(), ended]);
       await sleep(RUNNER_KEEPS_POOL_MS);
     });
     // The watcher never ends by itself.
@@ -92,5 +99,6 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
-  process.exitCode = 1;
+  // A watcher would keep the process.
+  process.exit(1);
 }

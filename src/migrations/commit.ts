@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { commit, Logger, uncommit } from 'graphile-migrate';
 import type { WorkflowUrls } from '../configuration.ts';
@@ -54,10 +54,14 @@ export async function commitCurrent(
           await rm(join(project.migrations, 'committed', file));
         }
       }
-      throw explained(error, current);
+      throw new Error(
+        `It runs on the shadow, and not on the database at hand: ${explained(error, current).message}. ${REFUSED}`,
+      );
     }
   });
-  const committed = (await readHistory(project.migrations)).at(-1)?.file;
+  const committed = (await readHistory(project.migrations)).at(-1)?.file ?? '';
+  // The runner makes it unreadable for everybody else, such as the user in a container.
+  await chmod(join(project.migrations, 'committed', committed), 0o644);
   say(
     `${committed} is committed. Next: npm run db:dump, npm run db:check, and git add what they wrote.`,
   );
@@ -84,6 +88,9 @@ export async function uncommitLast(
   }
   await migrate(urls, () => {}, { folder: project.migrations });
   await withShadow(urls, () => uncommit(settingsOf(project, urls)));
+  // The message is given anew, and "no-transaction" must stand in the first line.
+  const text = (await readIfThere(project.current)) ?? '';
+  await writeFile(project.current, text.replace(/^--! Message:.*\n\s*/, ''));
   say(`${last.file} is in current.sql again.`);
 }
 

@@ -6,6 +6,8 @@ import type { Finding, Problem } from './finding.ts';
 import { isBlank, placeOf, type Source } from './includes.ts';
 import type { Project } from './project.ts';
 
+const UNREAD = 'syntax-error';
+
 type Remark = { line: number; rule_name: string; message: string; help: string | null };
 
 /** Whether migrations that no busy database has run yet would hold its traffic up. */
@@ -21,9 +23,16 @@ export async function lint(
   if (!isBlank(current)) {
     sources.push({ text: current.text, placeOf: (line) => placeOf(current, line) });
   }
+  const notes: string[] = [];
   const problems = await Promise.all(
     sources.map(async (source): Promise<Problem[]> => {
-      const remarks = await squawk(project, source.text);
+      const all = await squawk(project, source.text);
+      // PostgreSQL says better what is wrong with it; or it is right, and squawk is blind there.
+      const unread = all.find(({ rule_name }) => rule_name === UNREAD);
+      if (unread !== undefined) {
+        notes.push(`${source.placeOf(unread.line + 1)}: squawk can't read this; look yourself.`);
+      }
+      const remarks = all.filter(({ rule_name }) => rule_name !== UNREAD);
       return [
         ...remarks.map(({ line, rule_name, message, help }) => ({
           what: `${source.placeOf(line + 1)}: ${message}`,
@@ -41,6 +50,7 @@ export async function lint(
   return {
     asks: 'what is not on the base yet holds no traffic up (squawk)',
     problems: problems.flat(),
+    notes,
   };
 }
 

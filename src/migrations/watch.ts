@@ -7,6 +7,8 @@ import { readCurrent } from './includes.ts';
 import type { Project } from './project.ts';
 import { BLANK, explained } from './shadow.ts';
 
+const CONNECTION_BROKE = 'The connection to the database broke. Is it running? Then watch again.';
+
 /** Runs the migrations, then current.sql each time that it or a fixture changes. */
 export async function watchCurrent(
   project: Project,
@@ -18,9 +20,11 @@ export async function watchCurrent(
   const logger = new Logger(() => (level, message, meta) => {
     const { error } = (meta ?? {}) as { error?: unknown };
     if (level !== 'error') say(message.replace(/^\[[^\]]*\]: /, ''));
-    else if (error !== undefined && !once) void explainLoud(error);
+    // After this one the runner ends the process.
+    else if (message.startsWith('An error occurred in the PgPool')) say(CONNECTION_BROKE);
+    else if (error !== undefined && !once) void explainAloud(error);
   });
-  const explainLoud = async (error: unknown) => {
+  const explainAloud = async (error: unknown) => {
     try {
       say(explained(error, await readCurrent(project)).message);
     } catch (unreadable) {

@@ -24,15 +24,21 @@ export type Command = {
 };
 
 const COMMAND = join(import.meta.dirname, '../../src/bursar.ts');
+/** What the npm scripts db:* run. */
+export const DB_COMMAND = join(import.meta.dirname, '../../src/migrations/command-line.ts');
 /** Whoever forgets to end a command must not keep it for longer than this. */
 const LONGEST_MS = 30_000;
 
 const running = new Set<ChildProcess>();
 
 /** Runs the real command line in a process of its own, in an environment with nothing but what is given. */
-export function start(args: string[], environment: Record<string, string> = {}): Command {
+export function start(
+  args: string[],
+  environment: Record<string, string> = {},
+  command = COMMAND,
+): Command {
   const { PATH = '', TMPDIR = '/tmp', HOME = '/tmp', NODE_COMPILE_CACHE = '' } = process.env;
-  const child = spawn(process.execPath, [COMMAND, ...args], {
+  const child = spawn(process.execPath, [command, ...args], {
     env: { PATH, TMPDIR, HOME, NODE_COMPILE_CACHE, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LONGEST_MS,
@@ -59,7 +65,9 @@ export function start(args: string[], environment: Record<string, string> = {}):
         const found = pattern.exec(stdout);
         if (found) return found[1] ?? found[0];
         if (!running.has(child) || Date.now() > end)
-          expect.fail(`"bursar ${args.join(' ')}" did not say ${pattern}:\n${stdout}\n${stderr}`);
+          expect.fail(
+            `"bursar ${args.join(' ')}" did not say ${pattern} (${child.exitCode}, ${child.signalCode}):\n${stdout}\n${stderr}`,
+          );
       }
     },
     kill: (signal) => void child.kill(signal),
@@ -67,8 +75,12 @@ export function start(args: string[], environment: Record<string, string> = {}):
   };
 }
 
-export function run(args: string[], environment: Record<string, string> = {}): Promise<Ended> {
-  return start(args, environment).ended;
+export function run(
+  args: string[],
+  environment: Record<string, string> = {},
+  command = COMMAND,
+): Promise<Ended> {
+  return start(args, environment, command).ended;
 }
 
 /** What a command must not leave behind, whatever became of its test. */
