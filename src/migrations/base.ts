@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import type { Environment } from '../configuration.ts';
 
 /** What a change is compared with: the commit at which its branch left another one. */
 export type Base = {
@@ -19,11 +20,16 @@ function git(folder: string, ...args: string[]): string | undefined {
 }
 
 /**
- * @param ref By default the main branch, as the remote has it or else as it is here.
+ * @param ref By default what a pull request is for, or the main branch, as the remote has it or else as it is here.
  * @returns Nothing where there is no history to compare with.
  */
-export function findBase(folder: string, ref: string | undefined): Base | undefined {
-  const refs = ref === undefined ? MAIN_BRANCHES.flatMap((b) => [`origin/${b}`, b]) : [ref];
+export function findBase(
+  folder: string,
+  ref: string | undefined,
+  environment: Environment = process.env,
+): Base | undefined {
+  const branches = [environment.GITHUB_BASE_REF, ...MAIN_BRANCHES].filter((branch) => branch);
+  const refs = ref === undefined ? branches.flatMap((b) => [`origin/${b}`, `${b}`]) : [ref];
   const found = refs.find(
     (one) =>
       git(folder, 'rev-parse', '--verify', '--quiet', '--end-of-options', `${one}^{commit}`) !==
@@ -56,7 +62,7 @@ export function findBase(folder: string, ref: string | undefined): Base | undefi
 export function findBranch(
   folder: string,
   named: string | undefined,
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment = process.env,
 ): string | undefined {
   const { GITHUB_BASE_REF, GITHUB_REF_NAME } = environment;
   const branch =

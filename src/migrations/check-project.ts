@@ -64,7 +64,7 @@ export async function checkFiles(
   base: Base | undefined,
   branch: string | undefined,
 ): Promise<{ about: boolean; finding: Finding }[]> {
-  const main = isMain(findBranch(project.folder, branch, process.env));
+  const main = isMain(findBranch(project.folder, branch));
   return [
     { about: true, finding: numbering(history) },
     { about: true, finding: untouched(history, base) },
