@@ -29,7 +29,7 @@ export function migrate(
 ): Promise<void> {
   return withClient(urls.owner, async (client) => {
     await requireVersion(client);
-    await client.query('set statement_timeout to 0');
+    await client.query('set statement_timeout to 0; set lock_timeout to 0');
     // Two servers that start at once: the second waits, and then finds nothing to do.
     await client.query("select pg_advisory_lock(hashtext('bursar migrate'))");
     await client.query("select set_config('lock_timeout', $1, false)", [

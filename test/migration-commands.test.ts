@@ -1,8 +1,9 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WorkflowUrls } from '../src/configuration.ts';
+import { readHistory } from '../src/history.ts';
 import {
   type Command,
   DB_COMMAND,
@@ -12,6 +13,7 @@ import {
   expectPlainWords,
   start,
 } from './support/command-line.ts';
+import { asSuperuser } from './support/database.ts';
 import { createProject, createWorkflowDatabases, type TestProject } from './support/project.ts';
 
 // The npm scripts db:*, as processes of their own. What they find is in migration-workflow.test.ts.
@@ -24,14 +26,15 @@ let drop: () => Promise<void>;
 beforeAll(async () => {
   project = await createProject();
   dataFolder = await mkdtemp(join(tmpdir(), 'bursar-commands-'));
-  // Under root PostgreSQL runs as another account, which must get to its files.
-  await chmod(dataFolder, 0o711);
   ({ urls, drop } = await createWorkflowDatabases(`commands_${process.pid}`));
 });
 
 afterAll(async () => {
   endAllCommands();
   await drop?.();
+  await asSuperuser('postgres', (c) =>
+    c.query('drop database if exists bursar_shadow with (force)'),
+  );
   await project?.remove();
   if (dataFolder !== undefined) await rm(dataFolder, { recursive: true, force: true });
 });
@@ -42,8 +45,12 @@ const db = (args: string[], environment: Record<string, string>): Command =>
 const named = () => ({ DATABASE_URL: urls.owner, AUTH_DATABASE_URL: urls.authenticator });
 
 describe('with nothing but the project', () => {
-  test('db:check passes what the main branch has, on a PostgreSQL of its own', async () => {
-    const { code, stdout, stderr } = await db(['check'], { BURSAR_DATA_FOLDER: dataFolder }).ended;
+  test('db:check passes what the main branch has, on the embedded PostgreSQL', async () => {
+    // As `npm start` leaves it, which runs in another window: that of the tests.
+    const { owner, authenticator } = urls;
+    await writeFile(join(dataFolder, 'running.json'), JSON.stringify({ owner, authenticator }));
+    const environment = { BURSAR_DATA_FOLDER: dataFolder };
+    const { code, stdout, stderr } = await db(['check'], environment).ended;
     expect(stderr).toBe('');
     expect(stdout).toContain('ok      history replays from nothing');
     expect(stdout).toContain('ok      current.sql is empty on the main branch');
@@ -91,11 +98,26 @@ describe('with databases that are named', () => {
     await project.write(fixture, original);
   });
 
-  test('db:check fails with 1 and in plain words', async () => {
-    const ended = await db(['check', '--base', 'nowhere'], {
-      ...named(),
-      SHADOW_DATABASE_URL: urls.shadow,
-    }).ended;
-    expectPlainWords(ended, /^--base nowhere: git knows no such commit here\. Fetch it first/);
+  test('db:check ends with 1, in plain words, when there is something to mend', async () => {
+    const environment = { ...named(), SHADOW_DATABASE_URL: urls.shadow };
+    const [first = ''] = (await readHistory(project.migrations)).map(({ file }) => file);
+    await project.write(
+      `migrations/committed/${first}`,
+      (await project.read(`migrations/committed/${first}`)).replace('200', '300'),
+    );
+    const [failed, wrong] = await Promise.all([
+      db(['check'], environment).ended,
+      db(['check', '--base', 'nowhere'], environment).ended,
+    ]);
+    expectPlainWords(
+      failed,
+      new RegExp(
+        `FAILED {2}no committed migration was edited\n.*- ${first} was edited after it was committed.\n.*why: .*\n.*mend: git checkout main -- migrations/committed/${first}`,
+      ),
+    );
+    // The rest is looked at all the same, as far as it can be.
+    expect(failed.stdout).toMatch(/^ok.*squawk/m);
+    expect(failed.stdout).toMatch(/^skipped history replays/m);
+    expectPlainWords(wrong, /^--base nowhere: git knows no such commit here\. Fetch it first/);
   });
 });

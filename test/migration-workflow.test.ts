@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WorkflowUrls } from '../src/configuration.ts';
+import { withClient } from '../src/database.ts';
+import { readHistory } from '../src/history.ts';
 import { apiChanges } from '../src/migrations/api-changes.ts';
 import { findBase } from '../src/migrations/base.ts';
 import { checkProject } from '../src/migrations/check-project.ts';
 import { commitCurrent, uncommitLast } from '../src/migrations/commit.ts';
 import { writeDumps } from '../src/migrations/dumps.ts';
 import { report } from '../src/migrations/finding.ts';
+import { readCurrent } from '../src/migrations/includes.ts';
 import { watchCurrent } from '../src/migrations/watch.ts';
 import { createProject, createWorkflowDatabases, type TestProject } from './support/project.ts';
 
@@ -15,11 +18,14 @@ import { createProject, createWorkflowDatabases, type TestProject } from './supp
 let project: TestProject;
 let urls: WorkflowUrls;
 let drop: () => Promise<void>;
+/** How many migrations there were before. */
+let released: number;
 const said: string[] = [];
 const say = (line: string) => said.push(line);
 
 beforeAll(async () => {
   project = await createProject();
+  released = (await readHistory(project.migrations)).length;
   ({ urls, drop } = await createWorkflowDatabases(`workflow_${process.pid}`));
 });
 
@@ -44,7 +50,7 @@ grant select (motto) on app_public.groups to bursar_user;
 --! include identity.sql
 `;
 
-describe('on a branch', () => {
+describe('on a branch', { timeout: 60_000 }, () => {
   test('a migration that runs once only is refused, with advice', async () => {
     project.git('switch', '--quiet', '--create', 'feature');
     await project.write(CURRENT, 'alter table app_public.groups add column motto text;\n');
@@ -87,6 +93,30 @@ describe('on a branch', () => {
     expect(await checked('feature')).not.toContain('FAILED');
   });
 
+  test('what does not run on the database at hand is not committed, and stands as it was', async () => {
+    const atHand = (sql: string) => withClient(urls.owner, (client) => client.query(sql));
+    await atHand('alter table app_public.groups rename to elsewhere');
+    try {
+      await expect(commitCurrent(project, urls, 'mottos', say)).rejects.toThrow(
+        /^It runs on the shadow, and not on the database at hand: .*Nothing was committed\.$/,
+      );
+    } finally {
+      await atHand('alter table app_public.elsewhere rename to groups');
+    }
+    // With its includes, which the runner had written out.
+    expect(await project.read(CURRENT)).toBe(WRITTEN);
+    expect(await readHistory(project.migrations)).toHaveLength(released);
+  });
+
+  test('db:uncommit takes back what nobody else has run', async () => {
+    const written = (await readCurrent(project)).text.trim();
+    await commitCurrent(project, urls, 'mottos', say);
+    expect(await readHistory(project.migrations)).toHaveLength(released + 1);
+    await uncommitLast(project, urls, say);
+    expect(await readHistory(project.migrations)).toHaveLength(released);
+    expect((await readCurrent(project)).text.trim()).toBe(written);
+  });
+
   test('db:commit makes it history, and the dumps stay as they were', async () => {
     said.length = 0;
     for (const message of [undefined, ' ', 'two\nlines'])
@@ -112,7 +142,7 @@ describe('on a branch', () => {
   });
 });
 
-describe('on the way to main', () => {
+describe('on the way to main', { timeout: 60_000 }, () => {
   test('everything that is wrong is named at once, with what mends it', async () => {
     project.git('switch', '--quiet', '--create', 'careless');
     const file = await project.addMigration(
@@ -170,5 +200,16 @@ describe('on the way to main', () => {
     project.git('branch', '--force', 'main');
     const later = await apiChanges(project, findBase(project.folder, 'careless'), now);
     expect(later.problems.map(({ what }) => what)).toContain(before.problems[0]?.what);
+  });
+
+  test('a history that does not run from nothing is refused', async () => {
+    const file = await project.addMigration(
+      'select 1;\ninsert into app_public.of_my_laptop values (1);',
+    );
+    const text = await checked('careless');
+    expect(text).toContain(
+      `FAILED  history replays from nothing\n        - ${file}, line 5: relation "app_public.of_my_laptop" does not exist.`,
+    );
+    expect(text).toMatch(/mend: Migrations build on those before them alone/);
   });
 });

@@ -12,7 +12,7 @@ import { isBlank, readCurrent } from './includes.ts';
 import { lint } from './lint.ts';
 import { type Project, readIfThere } from './project.ts';
 import { replay } from './replay.ts';
-import { BLANK, explained, withShadow } from './shadow.ts';
+import { BLANK, explained, withoutShadow } from './shadow.ts';
 
 const LONGEST_MESSAGE = 200;
 
@@ -43,7 +43,7 @@ export async function commitCurrent(
 
   await migrate(urls, () => {}, { folder: project.migrations });
   const original = (await readIfThere(project.current)) ?? '';
-  await withShadow(urls, async () => {
+  await withoutShadow(urls, async () => {
     try {
       await commit(settingsOf(project, urls), text);
     } catch (error) {
@@ -87,7 +87,7 @@ export async function uncommitLast(
     );
   }
   await migrate(urls, () => {}, { folder: project.migrations });
-  await withShadow(urls, () => uncommit(settingsOf(project, urls)));
+  await withoutShadow(urls, () => uncommit(settingsOf(project, urls)));
   // The message is given anew, and "no-transaction" must stand in the first line.
   const text = (await readIfThere(project.current)) ?? '';
   await writeFile(project.current, text.replace(/^--! Message:.*\n\s*/, ''));

@@ -74,7 +74,10 @@ export function untouched(history: readonly Migration[], base?: Base): Finding {
     const blamed = problems.some(({ what }) => what.startsWith(`${file} `));
     if (!blamed && now?.text !== base?.read(`migrations/committed/${file}`)) {
       problems.push({
-        what: `${file} ${now === undefined ? 'is gone' : 'is another one'} than on ${base?.name}.`,
+        what:
+          now === undefined
+            ? `${file} is on ${base?.name}, and gone here.`
+            : `${file} says another thing here than on ${base?.name}.`,
         why: NEVER_EDITED,
         mend: mendOf(file),
       });

@@ -17,38 +17,55 @@ import {
 import { placeOf, type Source } from './includes.ts';
 import type { Project } from './project.ts';
 
-/** A database with nothing in it, made for this and left behind to be looked at. Two at once wait for each other. */
-export async function withShadow<T>(
+/** A database with nothing in it, made for this and left behind to be looked at. */
+export function withShadow<T>(
   urls: WorkflowUrls,
   work: (shadow: DatabaseUrls) => Promise<T>,
 ): Promise<T> {
-  return withClient(urls.root, async (root) => {
-    await root.query('set statement_timeout to 0');
+  return withoutShadow(urls, async (root) => {
     const { pathname, host } = new URL(urls.shadow);
-    const name = decodeURIComponent(pathname.slice(1));
-    await root.query('select pg_advisory_lock(hashtext($1))', [`bursar shadow ${name}`]);
-    await makeAnew(root, name, loginOf(urls.shadow).name);
+    await orExplained(
+      root.query(
+        `create database ${shadowOf(root, urls)} owner ${root.escapeIdentifier(loginOf(urls.shadow).name)}`,
+      ),
+    );
     const authenticator = new URL(urls.authenticator);
     authenticator.host = host;
     authenticator.pathname = pathname;
+    return work({ owner: urls.shadow, authenticator: authenticator.href });
+  });
+}
+
+/** For the runner, which makes the shadow itself. Two that work with one shadow wait for each other. */
+export function withoutShadow<T>(
+  urls: WorkflowUrls,
+  work: (root: Client) => Promise<T>,
+): Promise<T> {
+  return withClient(urls.root, async (root) => {
+    await root.query('set statement_timeout to 0');
+    const shadow = shadowOf(root, urls);
+    await root.query('select pg_advisory_lock(hashtext($1))', [`bursar shadow ${shadow}`]);
+    await orExplained(root.query(`drop database if exists ${shadow} with (force)`));
     try {
-      return await work({ owner: urls.shadow, authenticator: authenticator.href });
+      return await work(root);
     } finally {
       await sleep(RUNNER_KEEPS_POOL_MS);
     }
   });
 }
 
-async function makeAnew(root: Client, name: string, owner: string): Promise<void> {
-  const database = root.escapeIdentifier(name);
+function shadowOf(root: Client, urls: WorkflowUrls): string {
+  return root.escapeIdentifier(decodeURIComponent(new URL(urls.shadow).pathname.slice(1)));
+}
+
+async function orExplained(query: Promise<unknown>): Promise<void> {
   try {
-    await root.query(`drop database if exists ${database} with (force)`);
-    await root.query(`create database ${database} owner ${root.escapeIdentifier(owner)}`);
+    await query;
   } catch (error) {
     const { code, message } = error as Error & { code?: string };
     if (code !== '42501') throw error;
     throw new Error(
-      `The shadow database ${name} can't be made anew: ${message}. Give the role createdb (alter role NAME createdb), or set ROOT_DATABASE_URL to one that has it.`,
+      `The shadow database can't be made anew: ${message}. Give the role createdb (alter role NAME createdb), or set ROOT_DATABASE_URL to one that has it.`,
     );
   }
 }

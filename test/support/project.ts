@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path';
 import { inject } from 'vitest';
 import type { WorkflowUrls } from '../../src/configuration.ts';
 import { hashOf, readHistory } from '../../src/history.ts';
+import { isBlank, readCurrent } from '../../src/migrations/includes.ts';
 import { type Project, projectAt } from '../../src/migrations/project.ts';
+import { BLANK } from '../../src/migrations/shadow.ts';
 import { asSuperuser } from './database.ts';
 
 export type TestProject = Project & {
@@ -66,6 +68,12 @@ export async function createProject(): Promise<TestProject> {
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };
+  // What is being written here is history there.
+  const current = await readCurrent(copy);
+  if (!isBlank(current)) {
+    await project.addMigration(current.text);
+    await project.write('migrations/current.sql', BLANK);
+  }
   git('init', '--quiet', '--initial-branch', 'main');
   project.save();
   return project;
