@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { access, constants, readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { isBuiltin } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -108,6 +111,12 @@ describe('the image', () => {
     const ask = (port: string) =>
       promisify(execFile)(process.execPath, args, { env: { PORT: port }, timeout: 10_000 });
     await expect(ask(new URL(server.url).port)).resolves.toMatchObject({ stderr: '' });
+    const unwell = createServer((_request, response) => response.writeHead(500).end());
+    await once(unwell.listen(0, '127.0.0.1'), 'listening');
+    await expect(ask(String((unwell.address() as AddressInfo).port))).rejects.toMatchObject({
+      code: 1,
+    });
+    unwell.close();
     // Nobody listens there.
     await expect(ask('1')).rejects.toMatchObject({ code: 1 });
   });
