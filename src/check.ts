@@ -1,8 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
 import { withClient } from './database.ts';
+import { appliedOf, readHistory } from './history.ts';
 import { lint } from './lint.ts';
 import { loginOf, MIGRATIONS_FOLDER } from './migrate.ts';
 
@@ -13,13 +12,13 @@ export type Finding = { readonly what: string; readonly missing: readonly string
  * Whether a database has what this code needs. Each finding says what was looked at and, where something
  * is missing, what and how to mend it.
  */
-export function check(urls: DatabaseUrls): Promise<Finding[]> {
+export function check(urls: DatabaseUrls, folder = MIGRATIONS_FOLDER): Promise<Finding[]> {
   const authenticator = loginOf(urls.authenticator).name;
   return withClient(urls.owner, async (client) => {
     const findings = [
       await version(client),
       await roles(client, authenticator),
-      await migrations(client),
+      await migrations(client, folder),
     ];
     // The rest looks into the schema; without one there is nothing to look at.
     if (findings.every((finding) => finding.missing.length === 0)) {
@@ -96,38 +95,35 @@ async function roles(client: Client, authenticator: string): Promise<Finding> {
   };
 }
 
-async function migrations(client: Client): Promise<Finding> {
-  const what = 'every committed migration, and none that this code does not know';
-  const files = (await readdir(join(MIGRATIONS_FOLDER, 'committed'))).filter((f) =>
-    f.endsWith('.sql'),
+async function migrations(client: Client, folder: string): Promise<Finding> {
+  const { nothing, pending, unknown, differing } = await appliedOf(
+    client,
+    await readHistory(folder),
   );
-  const known = new Map<string, string>();
-  for (const file of files.sort()) {
-    const text = await readFile(join(MIGRATIONS_FOLDER, 'committed', file), 'utf8');
-    // The runner records the number alone.
-    known.set(`${file.slice(0, 6)}.sql`, /^--! Hash: (\S+)$/m.exec(text)?.[1] ?? '');
-  }
-  const table = await client.query(
-    `select to_regclass('graphile_migrate.migrations') is not null as ok`,
-  );
-  if (table.rows[0]?.ok !== true) return { what, missing: ['none has run: run bursar migrate'] };
-  const { rows } = await client.query<{ filename: string; hash: string }>(
-    'select filename, hash from graphile_migrate.migrations',
-  );
-  const applied = new Map(rows.map((row) => [row.filename, row.hash]));
   return {
-    what,
-    missing: [
-      ...[...known.keys()]
-        .filter((file) => !applied.has(file))
-        .map((file) => `${file} has not run: run bursar migrate`),
-      ...[...applied].flatMap(([file, hash]) => {
-        if (!known.has(file))
-          return [`${file} has run, and this code does not know it: upgrade Bursar`];
-        return known.get(file) === hash ? [] : [`${file} ran in another form than it has here`];
-      }),
-    ],
+    what: 'every committed migration, and none that this code does not know',
+    missing: nothing
+      ? ['none has run: run bursar migrate']
+      : [
+          ...pending.map((file) => `${file} has not run: run bursar migrate`),
+          ...unknown.map(
+            (file) => `${file} has run, and this code does not know it: upgrade Bursar`,
+          ),
+          ...differing.map((file) => `${file} ran in another form than it has here`),
+          ...(await halfMadeIndexes(client)),
+        ],
   };
+}
+
+/** What `create index concurrently` leaves behind when it is interrupted: written by all, read by nobody. */
+function halfMadeIndexes(client: Client): Promise<string[]> {
+  return lines(
+    client,
+    `select format('the index %s is half made: drop index concurrently %s, and make it again', i.indexrelid::regclass, i.indexrelid::regclass) as line
+     from pg_index i join pg_class c on c.oid = i.indexrelid
+     where not i.indisvalid and c.relkind = 'i'
+       and c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))`,
+  );
 }
 
 async function trust(client: Client, authenticator: string): Promise<Finding> {

@@ -1,8 +1,10 @@
 import { check } from './check.ts';
 import {
   type DatabaseUrls,
+  namesDatabase,
   readDatabaseUrl,
   readDatabaseUrls,
+  readLockTimeout,
   readServerConfiguration,
   readSigningSecret,
 } from './configuration.ts';
@@ -15,6 +17,7 @@ import { fails, LEVELS, lint, type Report } from './lint.ts';
 import { migrate } from './migrate.ts';
 import { askForPassword, generatePassword } from './password.ts';
 import { type PriceChanges, packagePrices, pricesFromFile, syncPrices } from './prices.ts';
+import { PATIENCE } from './run-migrations.ts';
 import type { RunningServer } from './serve.ts';
 import { findUser } from './users.ts';
 import { readWaivers } from './waivers.ts';
@@ -24,14 +27,9 @@ const loadServer = () => import('./serve.ts');
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-/** Whether the environment names a database; the embedded one serves otherwise. */
-function hasDatabase(): boolean {
-  return Boolean(process.env.DATABASE_URL?.trim() || process.env.AUTH_DATABASE_URL?.trim());
-}
-
 /** `npm start`: everything, on a database of its own unless one is named. */
 export async function start(): Promise<void> {
-  if (hasDatabase()) return serveCommand();
+  if (namesDatabase(process.env)) return serveCommand();
 
   const began = performance.now();
   say('Starting PostgreSQL …');
@@ -81,7 +79,8 @@ export async function serveCommand(): Promise<void> {
 }
 
 export async function migrateCommand(): Promise<void> {
-  await withDatabase((urls) => migrate(urls, say));
+  const lockTimeoutMs = readLockTimeout(process.env, PATIENCE.lockTimeoutMs);
+  await withDatabase((urls) => migrate(urls, say, { patience: { ...PATIENCE, lockTimeoutMs } }));
 }
 
 export async function syncPricesCommand(options: {
@@ -186,7 +185,7 @@ export async function lintCommand(options: {
     else sayReport(report);
     clean = !fails(report);
   };
-  if (hasDatabase()) await look(readDatabaseUrl(process.env));
+  if (namesDatabase(process.env)) await look(readDatabaseUrl(process.env));
   else await withDatabase((urls) => look(urls.owner));
   return clean;
 }
@@ -213,7 +212,7 @@ function sayReport({ schemas, lints, findings, waived }: Report): void {
 async function withDatabase(
   work: (urls: DatabaseUrls, environment: NodeJS.ProcessEnv) => Promise<void>,
 ): Promise<void> {
-  if (hasDatabase()) return work(readDatabaseUrls(process.env), process.env);
+  if (namesDatabase(process.env)) return work(readDatabaseUrls(process.env), process.env);
   const database = await openDevelopmentDatabase();
   try {
     await work(database.urls, {

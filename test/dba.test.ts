@@ -98,7 +98,7 @@ describe('bursar dba add', () => {
     const ended = await run(
       ['dba', 'add', name, '--user', world.people.member.toUpperCase(), '--ask-password'],
       environment,
-      'chosen with care\n',
+      { input: 'chosen with care\n' },
     );
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.stdout).not.toContain('assword');
@@ -111,7 +111,7 @@ describe('bursar dba add', () => {
   ])('refuses the password %j, and makes nothing', async (input, words) => {
     const name = newName();
     const command = ['dba', 'add', name, '--user', 'member', '--ask-password'];
-    expectPlainWords(await run(command, environment, input), new RegExp(words));
+    expectPlainWords(await run(command, environment, { input }), new RegExp(words));
     expect(await exists(name)).toBe(false);
   });
 
