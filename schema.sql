@@ -1,10 +1,10 @@
--- The schema of a Bursar database, written from its catalogue: `npm run db:dump` writes it again, and nobody edits
--- it. What a migration changes shows here as a difference. Run by the owner of an empty database, with the roles of
--- migrations/roles.sql at hand, it makes the schema again; databases are made by `bursar migrate`.
+-- The schema of a Bursar database, written from its catalogue: `npm run db:dump` writes it again. What a migration
+-- changes shows here as a difference; nobody edits this file. Run by the owner of an empty database, with the role
+-- of migrations/roles.sql at hand, it makes the schema. Bursar itself makes it with `bursar migrate`.
 --
--- Each thing stands after what it needs, and else by kind and name. Left out is what a deployment makes by itself:
--- the months of the ledger (app_private.ai_usage_events_2026_01 and so on), grants to the servers' login roles, and the rows.
--- Left out as well is what PostgreSQL makes along with something else, such as a partition's own indexes.
+-- Each thing stands after what it needs, and else by kind and name. Left out is what a deployment makes: the months
+-- of the ledger (app_private.ai_usage_events_2026_01 and so on), grants to the servers' login roles, and the rows;
+-- and what PostgreSQL makes along with something else, such as the indexes that a partition has from its parent.
 
 set client_encoding to 'UTF8';
 set search_path to '';
@@ -44,6 +44,9 @@ create type app_private.reported_event as (
   authorized_group_id uuid
 );
 
+comment on type app_private.reported_event is
+  'A reported event on its way into the ledger: what was said, where it stood in the batch, and the moment whose memberships count.';
+
 create type app_private.spend_request_state as enum ('refused', 'held', 'settled', 'released');
 comment on type app_private.spend_request_state is
   'refused: nothing is held. held, until settled or released, or until it expires.';
@@ -56,6 +59,9 @@ create type app_private.usage_caller as (
   fitting uuid[],
   belongs_to uuid[]
 );
+
+comment on type app_private.usage_caller is
+  'Whom reported events are charged to: those of one user that name the same group or organization.';
 
 create type app_public.ai_spend_decision as (
   allowed boolean,
@@ -74,6 +80,28 @@ create type app_public.ai_spend_decision as (
 
 comment on type app_public.ai_spend_decision is
   'Whether a call may go ahead: allowed, or the reason why not (GROUP_BUDGET_EXCEEDED, MEMBER_BUDGET_EXCEEDED, ORGANIZATION_BUDGET_EXCEEDED, UNPRICED_MODEL). group_id is the charged group. Limit, spent, held and remaining are in micros, of the budget that refused or else of the charged group''s; limit and remaining are null where there is no budget, the period is null for a lifetime.';
+comment on column app_public.ai_spend_decision.allowed is E'@notNull\nWhether the call may go ahead.';
+comment on column app_public.ai_spend_decision.reason is
+  'Why not: `GROUP_BUDGET_EXCEEDED`, `MEMBER_BUDGET_EXCEEDED`, `ORGANIZATION_BUDGET_EXCEEDED` or `UNPRICED_MODEL`. Null when it may.';
+comment on column app_public.ai_spend_decision.hold_id is
+  'What settles or releases the call; the same as the request_id. Null when refused.';
+comment on column app_public.ai_spend_decision.group_id is E'@notNull\nThe group that is charged.';
+comment on column app_public.ai_spend_decision.estimate_micros is
+  'The most that the call can cost, in micros, which is held when it may go ahead. Null for a model without a price.';
+comment on column app_public.ai_spend_decision.limit_micros is
+  'The limit of the budget that refused, or else of the charged group''s, in micros. Null where there is no budget.';
+comment on column app_public.ai_spend_decision.spent_micros is
+  'What was spent of that budget in its period, in micros.';
+comment on column app_public.ai_spend_decision.held_micros is
+  'What open holds keep of it, this one included, in micros.';
+comment on column app_public.ai_spend_decision.remaining_micros is
+  'What is left of it, in micros. Null where there is no budget.';
+comment on column app_public.ai_spend_decision.period_start is
+  'When the period of that budget began (UTC), in it. Null for a lifetime.';
+comment on column app_public.ai_spend_decision.period_end is
+  'When it ends (UTC), not in it. Null for a lifetime.';
+comment on column app_public.ai_spend_decision.expires_at is
+  'From when on the hold counts as nothing (UTC), unless it is settled or released before. Null when refused.';
 
 create type app_public.ai_spend_settlement as (
   event_id uuid,
@@ -84,18 +112,36 @@ create type app_public.ai_spend_settlement as (
 
 comment on type app_public.ai_spend_settlement is
   'What a settled call came to, in micros: its exact cost (null while unpriced) and by how much that exceeded the hold.';
+comment on column app_public.ai_spend_settlement.event_id is
+  E'@notNull\nThe id of the ledger row: the request_id.';
+comment on column app_public.ai_spend_settlement.group_id is E'@notNull\nThe group that is charged.';
+comment on column app_public.ai_spend_settlement.cost_micros is
+  'What the call cost, in micros, exact. Null while unpriced, which is not 0.';
+comment on column app_public.ai_spend_settlement.overage_micros is
+  'By how much that exceeded the hold, in micros.';
 
 create type app_public.ai_usage_receipt as (recorded bigint, duplicates bigint);
 comment on type app_public.ai_usage_receipt is
   'How many events of a batch were new, and how many were in the ledger already (or twice in the batch).';
+comment on column app_public.ai_usage_receipt.recorded is E'@notNull\nHow many events were new.';
+comment on column app_public.ai_usage_receipt.duplicates is
+  E'@notNull\nHow many were in the ledger already, or twice in the batch.';
+
+create type app_public.audit_action as enum ('insert', 'update', 'delete', 'truncate');
+comment on type app_public.audit_action is
+  'What happened to a row. insert: it was added. update: it was changed. delete: it was removed. truncate: the owner of the database emptied the table.';
+
+create type app_public.audit_door as enum ('graphql', 'rest', 'sql');
+comment on type app_public.audit_door is
+  'Where a change came in. graphql: the GraphQL API. rest: the REST API. sql: psql, the command line, or whatever else logs in to the database.';
 
 create type app_public.budget_period as enum ('day', 'week', 'month', 'quarter', 'year', 'lifetime');
 comment on type app_public.budget_period is
-  'Calendar periods in the organization''s time zone; weeks begin on Monday. lifetime never begins anew.';
+  'Calendar periods in the organization''s time zone, from midnight to midnight. day: 23, 24 or 25 hours. week: begins on Monday. month: a calendar month. quarter: begins in January, April, July and October. year: a calendar year. lifetime: never begins anew.';
 
 create type app_public.budget_scope as enum ('group', 'member');
 comment on type app_public.budget_scope is
-  'group: one pool for all members. member: each member has the limit for themselves.';
+  'For whom a budget counts. group: one pool for all members. member: each member has the limit for themselves.';
 
 create type app_private.budget_standing as (
   group_id uuid,
@@ -111,6 +157,9 @@ create type app_private.budget_standing as (
   held_micros numeric,
   expired_micros numeric
 );
+
+comment on type app_private.budget_standing is
+  'Where a group, or a member of it (user_id is app_private.pool() for all), stands with a budget at one moment; amounts in micros.';
 
 create type app_public.ai_budget_status as (
   group_id uuid,
@@ -129,6 +178,27 @@ create type app_public.ai_budget_status as (
 
 comment on type app_public.ai_budget_status is
   'What a group has spent of its budget in the current period, in micros. spent and held are the group''s totals, my_spent and my_held the caller''s own. remaining is the pool''s, or the caller''s where each member has the limit; null where there is none. The period is null for a lifetime.';
+comment on column app_public.ai_budget_status.group_id is E'@notNull\nThe group.';
+comment on column app_public.ai_budget_status.limit_micros is
+  'Its limit, in micros. Null where there is no budget.';
+comment on column app_public.ai_budget_status.applies_to is
+  'For whom the limit counts. Null where there is no budget.';
+comment on column app_public.ai_budget_status.period is
+  'Over which time it counts. Null where there is no budget.';
+comment on column app_public.ai_budget_status.period_start is
+  'When the current period began (UTC), in it. Null for a lifetime.';
+comment on column app_public.ai_budget_status.period_end is
+  'When it ends (UTC), not in it. Null for a lifetime.';
+comment on column app_public.ai_budget_status.spent_micros is
+  'What the whole group has spent in it, in micros.';
+comment on column app_public.ai_budget_status.held_micros is 'What open holds keep of the group, in micros.';
+comment on column app_public.ai_budget_status.remaining_micros is
+  'What is left, in micros: of the pool, or of what the caller has where each member has the limit. Null where there is no limit.';
+comment on column app_public.ai_budget_status.overage_micros is
+  'By how much costs exceeded their holds, in micros.';
+comment on column app_public.ai_budget_status.my_spent_micros is 'What the caller has spent in it, in micros.';
+comment on column app_public.ai_budget_status.my_held_micros is
+  'What the caller''s open holds keep, in micros.';
 
 create type app_public.feature_entitlement as enum ('entitled', 'grace_period', 'not_entitled');
 comment on type app_public.feature_entitlement is
@@ -150,6 +220,18 @@ comment on type app_public.site_role is
 create type app_public.unpriced_usage_policy as enum ('refuse', 'allow');
 comment on type app_public.unpriced_usage_policy is
   'refuse: a call that can''t be priced is refused where a budget applies. allow: it goes ahead, and holds nothing.';
+
+create function app_hidden.audits_every_organization() returns boolean
+language sql stable security definer parallel safe
+set search_path to pg_catalog, pg_temp
+as $$
+  select app_hidden.has_site_role('owner', 'user_admin', 'auditor')
+$$;
+
+revoke all on function app_hidden.audits_every_organization() from public;
+grant execute on function app_hidden.audits_every_organization() to bursar_user;
+comment on function app_hidden.audits_every_organization() is
+  'Whether a site role lets the current user read the audit trail of every organization. ai_gateway does not: it is a program.';
 
 create function app_hidden.budget_window(
   period app_public.budget_period,
@@ -213,6 +295,18 @@ revoke all on function app_hidden.current_user_id() from public;
 grant execute on function app_hidden.current_user_id() to bursar_user;
 comment on function app_hidden.current_user_id() is
   'The user on whose behalf this session speaks, or null for nobody. For a login role of a person it comes from users.pg_role; for a server''s login role from the setting bursar.user_id.';
+
+create function app_hidden.dollars(micros numeric) returns text
+language sql immutable strict security invoker parallel safe
+set search_path to pg_catalog, pg_temp
+as $$
+  select '$' || to_char(micros * 0.000001, 'FM999,999,999,999,999,999,990.00999999999999')
+$$;
+
+revoke all on function app_hidden.dollars(numeric) from public;
+grant execute on function app_hidden.dollars(numeric) to bursar_user;
+comment on function app_hidden.dollars(numeric) is
+  'An amount of micros as people read it, with all its digits: 500000000 is $500.00, 1552.5 is $0.0015525.';
 
 create function app_hidden.exact_cost(
   input_tokens bigint,
@@ -449,9 +543,8 @@ begin
     raise exception using
       errcode = 'BU404',
       message = 'Not found, or not yours to read or change.',
-      hint = app_hidden.right_hint(
-        'Budgets are set by owner, user_admin, and the organization''s organization_admin and organization_user_admin.'
-      );
+      detail = app_hidden.speaker(),
+      hint = app_hidden.right_hint(app_hidden.who_may_write('group_ai_budgets'));
   end if;
 end
 $$;
@@ -697,6 +790,24 @@ grant execute on function app_hidden.records_usage() to bursar_user;
 comment on function app_hidden.records_usage() is
   'Whether a site role lets the current user record usage and authorize spend.';
 
+create function app_hidden.refuse(table_name text) returns boolean
+language plpgsql volatile security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = '42501',
+    message = format('This row is not yours to add to %s.', table_name),
+    detail = app_hidden.speaker(),
+    hint = app_hidden.right_hint(app_hidden.who_may_write(table_name));
+end
+$$;
+
+revoke all on function app_hidden.refuse(text) from public;
+grant execute on function app_hidden.refuse(text) to bursar_user;
+comment on function app_hidden.refuse(text) is
+  'The last word of a policy for inserting: 42501, with who may write the table as its hint. PostgreSQL''s own refusal names the table and no more.';
+
 create function app_hidden.right_hint(hint text) returns text
 language sql stable security definer parallel safe
 set search_path to pg_catalog, pg_temp
@@ -712,6 +823,20 @@ revoke all on function app_hidden.right_hint(text) from public;
 grant execute on function app_hidden.right_hint(text) to bursar_user;
 comment on function app_hidden.right_hint(text) is
   'The hint of a refusal: who has the right, or that the session speaks for nobody.';
+
+create function app_hidden.speaker() returns text
+language sql stable security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+  select coalesce(
+    (select format('The session speaks for %s.', u.username) from app_public.users u where u.id = app_hidden.current_user_id()),
+    'The session speaks for nobody.'
+  )
+$$;
+
+revoke all on function app_hidden.speaker() from public;
+grant execute on function app_hidden.speaker() to bursar_user;
+comment on function app_hidden.speaker() is 'The detail of a refusal: whose rights did not suffice.';
 
 create function app_hidden.usage_i_read() returns table (organization_id uuid, user_id uuid)
 language sql stable security definer parallel safe
@@ -741,6 +866,29 @@ revoke all on function app_hidden.user_exists(uuid) from public;
 comment on function app_hidden.user_exists(uuid) is
   'Whether a token''s subject names a user. The server asks it for each request, before anything else.';
 
+create function app_hidden.who_may_write(table_name text) returns text
+language sql immutable security invoker parallel safe
+set search_path to pg_catalog, pg_temp
+as $$
+  select case table_name
+    when 'users' then 'Users are written by owner and user_admin; those who hold a site role by owner alone.'
+    when 'user_site_roles' then 'Site roles are given and taken by owner.'
+    when 'organizations' then 'Organizations are founded and closed by owner, and changed by owner and their organization_admin.'
+    when 'organization_members' then 'Members are added and removed by owner, user_admin, and the organization''s organization_admin and organization_user_admin; the last removes nobody who holds a role.'
+    when 'organization_member_roles' then 'Organization roles are given and taken by owner, user_admin, and the organization''s organization_admin.'
+    when 'groups' then 'Groups are written by owner, user_admin, and the organization''s organization_admin and organization_user_admin.'
+    when 'group_members' then 'Members are added and removed by owner, user_admin, and the organization''s organization_admin and organization_user_admin.'
+    when 'group_ai_budgets' then 'Budgets are set by owner, user_admin, and the organization''s organization_admin and organization_user_admin.'
+    when 'ai_model_prices' then 'Prices are written by owner.'
+    when 'features' then 'Features are set by owner.'
+  end
+$$;
+
+revoke all on function app_hidden.who_may_write(text) from public;
+grant execute on function app_hidden.who_may_write(text) to bursar_user;
+comment on function app_hidden.who_may_write(text) is
+  'The hint of refusals: which roles the policies of a table of app_public let write it.';
+
 create function app_private.announce_features() returns trigger
 language plpgsql volatile security invoker
 set search_path to pg_catalog, pg_temp
@@ -754,6 +902,54 @@ $$;
 revoke all on function app_private.announce_features() from public;
 comment on function app_private.announce_features() is
   'Trigger: tells every server, on the channel bursar_features, to read the features again.';
+
+create function app_private.audit() returns trigger
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  old_list jsonb[];
+  new_list jsonb[];
+begin
+  -- The arguments of the trigger are the columns of the primary key, three at most.
+  if tg_op = 'INSERT' then
+    select array_agg(null::jsonb), array_agg(to_jsonb(n)) into old_list, new_list from new_rows n;
+    perform app_private.write_audit_events(tg_table_name, 'insert', old_list, new_list);
+  elsif tg_op = 'DELETE' then
+    select array_agg(to_jsonb(o)), array_agg(null::jsonb) into old_list, new_list from old_rows o;
+    perform app_private.write_audit_events(tg_table_name, 'delete', old_list, new_list);
+  elsif tg_op = 'UPDATE' then
+    -- Each row is made into JSON once: offset 0.
+    select array_agg(o.row), array_agg(n.row) into old_list, new_list
+    from (select to_jsonb(r) as row from old_rows r offset 0) o
+      full join (select to_jsonb(r) as row from new_rows r offset 0) n
+        on jsonb_build_array(n.row -> tg_argv[0], n.row -> tg_argv[1], n.row -> tg_argv[2])
+          = jsonb_build_array(o.row -> tg_argv[0], o.row -> tg_argv[1], o.row -> tg_argv[2]);
+    perform app_private.write_audit_events(tg_table_name, 'update', old_list, new_list);
+  else
+    perform app_private.write_audit_events(tg_table_name, 'truncate', array[null::jsonb], array[null::jsonb]);
+  end if;
+  return null;
+end
+$$;
+
+revoke all on function app_private.audit() from public;
+comment on function app_private.audit() is
+  'Trigger: writes the audit trail of a statement. An update that changes a primary key shows as one row that ends and one that begins.';
+
+create function app_private.audit_departure() returns trigger
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.write_audit_events(tg_table_name, 'delete', array[to_jsonb(old)], array[null::jsonb]);
+  return old;
+end
+$$;
+
+revoke all on function app_private.audit_departure() from public;
+comment on function app_private.audit_departure() is
+  'Trigger: writes the end of a row into the audit trail before it takes others along. The last trigger before a delete.';
 
 create function app_private.booked_ids(ids uuid[]) returns setof uuid
 language plpgsql stable security definer
@@ -1267,6 +1463,67 @@ revoke all on function app_private.holds_ending(uuid, uuid, uuid, timestamptz, t
 comment on function app_private.holds_ending(uuid, uuid, uuid, timestamptz, timestamptz) is
   'The holds of a group (or of the organization, for Everyone) or one of its members that nobody has settled and that end after the one moment and not after the other, in micros.';
 
+create function app_private.keep_audit_events() returns trigger
+language plpgsql volatile security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  -- Inserts come from the triggers of the audited tables: this one is then the second on the way.
+  if tg_op = 'INSERT' and pg_trigger_depth() > 1 then
+    return null;
+  end if;
+  raise exception using
+    errcode = '42501',
+    message = format('The audit trail can''t be written by hand: %s.', lower(tg_op)),
+    hint = 'It is written by what happens, and stays.';
+end
+$$;
+
+revoke all on function app_private.keep_audit_events() from public;
+comment on function app_private.keep_audit_events() is
+  'Trigger: refuses whatever would change the audit trail, to the database''s owner as well (42501).';
+
+create function app_private.keep_audit_trail(audited regclass) returns void
+language plpgsql volatile security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  key text := (
+    select string_agg(quote_literal(a.attname), ', ' order by k.place)
+    from pg_index i
+      cross join unnest(i.indkey::smallint[]) with ordinality as k (attnum, place)
+      join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    where i.indrelid = audited and i.indisprimary
+  );
+begin
+  execute format(
+    'create or replace trigger write_audit_trail_of_inserts after insert on %s
+       referencing new table as new_rows
+       for each statement execute function app_private.audit(%s)', audited, key);
+  execute format(
+    'create or replace trigger write_audit_trail_of_updates after update on %s
+       referencing old table as old_rows new table as new_rows
+       for each statement execute function app_private.audit(%s)', audited, key);
+  if audited in ('app_public.users'::regclass, 'app_public.groups'::regclass) then
+    execute format(
+      'create or replace trigger write_audit_trail_of_deletes before delete on %s
+         for each row execute function app_private.audit_departure()', audited);
+  else
+    execute format(
+      'create or replace trigger write_audit_trail_of_deletes after delete on %s
+         referencing old table as old_rows
+         for each statement execute function app_private.audit(%s)', audited, key);
+  end if;
+  execute format(
+    'create or replace trigger write_audit_trail_of_truncation after truncate on %s
+       for each statement execute function app_private.audit(%s)', audited, key);
+end
+$$;
+
+revoke all on function app_private.keep_audit_trail(regclass) from public;
+comment on function app_private.keep_audit_trail(regclass) is
+  'For migrations: gives a table of app_public the triggers that write its audit trail. The table has a primary key of three columns at most.';
+
 create function app_private.keep_budget_with_its_group() returns trigger
 language plpgsql volatile security invoker
 set search_path to pg_catalog, pg_temp
@@ -1426,7 +1683,6 @@ comment on function app_private.lock_pools(uuid[], uuid[]) is
 
 create function app_private.make_usage_month(month date) returns void
 language plpgsql volatile security definer
-set datestyle to 'ISO, YMD'
 set search_path to pg_catalog, pg_temp
 set timezone to 'UTC'
 as $$
@@ -1621,9 +1877,8 @@ begin
     raise exception using
       errcode = 'BU404',
       message = 'Not found, or not yours to read or change.',
-      hint = app_hidden.right_hint(
-        'Members are added by owner, user_admin, and the organization''s organization_admin and organization_user_admin.'
-      );
+      detail = app_hidden.speaker(),
+      hint = app_hidden.right_hint(app_hidden.who_may_write('group_members'));
   end if;
   if new.group_id = new.organization_id then
     raise exception using
@@ -1770,6 +2025,7 @@ begin
     raise exception using
       errcode = '42501',
       message = 'Usage is recorded and spend authorized by ai_gateway and owner.',
+      detail = app_hidden.speaker(),
       hint = app_hidden.right_hint('The role ai_gateway in user_site_roles gives that right.');
   end if;
   perform app_private.require_read_committed();
@@ -1953,6 +2209,37 @@ revoke all on function app_private.spend_of_period(uuid, uuid, uuid, timestamptz
 comment on function app_private.spend_of_period(uuid, uuid, uuid, timestamptz, timestamptz, boolean) is
   'Spend of a group or one of its members in a period, in micros: from its counter, or added up where periods are not counted.';
 
+create function app_private.tell_when_nothing_changes() returns trigger
+language plpgsql volatile security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  context text;
+begin
+  if exists (select from old_rows) or not row_security_active(tg_relid) then
+    return null;
+  end if;
+  get diagnostics context = pg_context;
+  -- Functions speak for themselves, and an insert that could have updated has inserted.
+  if context like E'%\n%' or (tg_op = 'UPDATE' and current_query() ~* '\minsert\M') then
+    return null;
+  end if;
+  raise notice using
+    errcode = '02000',
+    message = case tg_op
+      when 'UPDATE' then format('No row of %s was changed: none matched, or none that is yours to change.', tg_table_name)
+      else format('No row of %s was deleted: none matched, or none that is yours to delete.', tg_table_name)
+    end,
+    detail = app_hidden.speaker(),
+    hint = app_hidden.right_hint(app_hidden.who_may_write(tg_table_name));
+  return null;
+end
+$$;
+
+revoke all on function app_private.tell_when_nothing_changes() from public;
+comment on function app_private.tell_when_nothing_changes() is
+  'Trigger: a notice for psql when a statement has changed nothing and row security may be why.';
+
 create function app_private.usage_batch_problem(events jsonb, out message text, out field text)
 language sql stable security invoker
 set search_path to pg_catalog, pg_temp
@@ -2038,6 +2325,84 @@ $$;
 revoke all on function app_private.wait_for_last_bookings() from public;
 comment on function app_private.wait_for_last_bookings() is
   'Trigger: whoever is booking for a newcomer where they belonged before is done first.';
+
+create function app_private.write_audit_events(
+  subject text,
+  action app_public.audit_action,
+  old_rows jsonb[],
+  new_rows jsonb[]
+) returns void
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  transaction constant bigint := pg_current_xact_id()::text::bigint;
+  door app_public.audit_door := 'sql';
+  actor_id uuid;
+  actor_name text;
+begin
+  select u.id, u.username into actor_id, actor_name
+  from app_public.users u where u.id = app_hidden.current_user_id();
+  -- Whoever deletes themselves is no user any more by the time the rest goes with them.
+  if actor_id is null then
+    select e.actor_id, e.actor_name into actor_id, actor_name
+    from app_public.audit_events e
+    where e.changed_at >= now() and e.transaction_id = transaction
+      and e.login_role = session_user and e.actor_id is not null
+    order by e.changed_at desc
+    limit 1;
+  end if;
+  -- As in current_user_id(): any session can set a custom setting, so it counts only in a server's.
+  if exists (select from app_private.authenticators where role_name = session_user) then
+    door := coalesce(nullif(current_setting('bursar.door', true), ''), 'sql');
+  end if;
+
+  insert into app_public.audit_events (
+    changed_at, transaction_id, actor_id, actor_name, login_role, door, action, subject,
+    organization_id, group_id, user_id, old_row, new_row
+  )
+  select
+    clock_timestamp(), transaction, actor_id, actor_name, session_user, door,
+    write_audit_events.action, write_audit_events.subject,
+    case write_audit_events.subject
+      when 'organizations' then r.known ->> 'id'
+      -- A budget that goes with its group is looked up where the group's own end was written a moment ago.
+      when 'group_ai_budgets' then coalesce(
+        (select g.organization_id::text from app_public.groups g where g.id = (r.known ->> 'group_id')::uuid),
+        (
+          select e.organization_id::text from app_public.audit_events e
+          where e.group_id = (r.known ->> 'group_id')::uuid and e.subject = 'groups'
+          order by e.changed_at desc
+          limit 1
+        )
+      )
+      else r.known ->> 'organization_id'
+    end::uuid,
+    case write_audit_events.subject when 'groups' then r.known ->> 'id' else r.known ->> 'group_id' end::uuid,
+    case write_audit_events.subject when 'users' then r.known ->> 'id' else r.known ->> 'user_id' end::uuid,
+    r.old_row, r.new_row
+  from unnest(old_rows, new_rows) as c (old_row, new_row)
+    cross join lateral (
+      select coalesce(c.new_row, c.old_row) as known,
+        (
+          select jsonb_object_agg(key, case jsonb_typeof(value) when 'number' then to_jsonb(value #>> '{}') else value end)
+          from jsonb_each(c.old_row - 'email')
+        ) as old_row,
+        (
+          select jsonb_object_agg(key, case jsonb_typeof(value) when 'number' then to_jsonb(value #>> '{}') else value end)
+          from jsonb_each(c.new_row - 'email')
+        ) as new_row
+      offset 0
+    ) r
+  -- A write that changes nothing but the time of writing is no change.
+  where write_audit_events.action <> 'update'
+    or r.old_row - 'updated_at' is distinct from r.new_row - 'updated_at';
+end
+$$;
+
+revoke all on function app_private.write_audit_events(text, app_public.audit_action, jsonb[], jsonb[]) from public;
+comment on function app_private.write_audit_events(text, app_public.audit_action, jsonb[], jsonb[]) is
+  'Writes an event for each pair of an old and a new row, and who is doing it. For triggers alone: the table refuses everybody else.';
 
 create function app_public.ai_budget_status(group_id uuid) returns setof app_public.ai_budget_status
 language plpgsql stable security definer rows 1
@@ -2219,7 +2584,7 @@ $$;
 revoke all on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) from public;
 grant execute on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) to bursar_user;
 comment on function app_public.authorize_ai_spend(uuid, uuid, text, text, bigint, bigint, bigint, bigint, uuid, uuid) is
-  E'@feature ai_bridge\n@resultFieldName decision\nMay this call go ahead? An allowed call holds its estimate, input and the most output that it may produce, until it is settled, released or expired. Repeating a request_id repeats the decision and holds nothing twice. For ai_gateway and owner. Errors: 42501, BU400 names the field, BU409 for a request_id that comes again with other content, or as an event that was recorded.';
+  E'@feature ai_bridge\n@resultFieldName decision\n@param request_id A UUID that the caller makes for each call, and sends again when no answer came.\n@param user_id Whose call it is.\n@param provider Who serves the model, as the price list has it.\n@param model The model, as the price list has it.\n@param input_tokens The most tokens of the prompt that are neither read from nor written to the cache.\n@param max_output_tokens The most tokens that may come back: tell the provider the same.\n@param cache_read_tokens Tokens of the prompt that are read from the cache: 0 when left out.\n@param cache_write_tokens Tokens of the prompt that are written to the cache: 0 when left out.\n@param group_id Charge this group, to which the user must belong. Left out: the user''s group with the largest limit.\n@param organization_id Needed for a user in several organizations when no group is named.\nMay this call go ahead? An allowed call holds its estimate, input and the most output that it may produce, until it is settled, released or expired. Repeating a request_id repeats the decision and holds nothing twice. For ai_gateway and owner. Errors: 42501 for everybody else, BU400 names the field, BU409 for a request_id that comes again with other content, or as an event that was recorded.';
 
 create function app_public.explain_ai_budget(
   user_id uuid,
@@ -2338,7 +2703,7 @@ $$;
 revoke all on function app_public.explain_ai_budget(uuid, text, text, timestamptz, uuid, uuid) from public;
 grant execute on function app_public.explain_ai_budget(uuid, text, text, timestamptz, uuid, uuid) to bursar_user;
 comment on function app_public.explain_ai_budget(uuid, text, text, timestamptz, uuid, uuid) is
-  E'@feature ai_bridge\nEvery budget that a call of this user could be charged to, best first: what is left of it in micros, which one is charged, and why. For the user, readers of the organization and site roles. The same resolver decides in authorize_ai_spend.';
+  E'@feature ai_bridge\n@param user_id Whose call it would be.\n@param provider Who serves the model.\n@param model The model.\n@param at When the call would be: now unless given.\n@param group_id Charge this group.\n@param organization_id Needed for a user in several organizations when no group is named.\n@param candidate_group_id The group whose budget could be charged.\n@param group_name What it is called.\n@param is_everyone Whether it is the organization''s group Everyone.\n@param is_charged Whether this is the one that is charged.\n@param is_ceiling Whether it is the ceiling on top, in which the call must fit as well.\n@param limit_micros Its limit, in micros. Null where there is no budget.\n@param applies_to For whom the limit counts. Null where there is no budget.\n@param period Over which time it counts. Null where there is no budget.\n@param period_start When the current period began (UTC), in it. Null for a lifetime.\n@param period_end When it ends (UTC), not in it. Null for a lifetime.\n@param spent_micros What was spent in it, in micros.\n@param held_micros What open holds keep, in micros.\n@param headroom_micros What is left, in micros; below 0 when more was spent than the limit.\n@param is_priced Whether the model has a price.\n@param why Why it is charged, or not, in words.\nEvery budget that a call of this user could be charged to, best first: what is left of it in micros, which one is charged, and why. For the user, readers of the organization and site roles. The same resolver decides in authorize_ai_spend.';
 
 create function app_public.price_unpriced_ai_usage(at_most integer default 10000)
 returns table (organization_id uuid, provider text, model text, events bigint, cost_micros numeric)
@@ -2427,7 +2792,7 @@ $$;
 revoke all on function app_public.price_unpriced_ai_usage(integer) from public;
 grant execute on function app_public.price_unpriced_ai_usage(integer) to bursar_user;
 comment on function app_public.price_unpriced_ai_usage(integer) is
-  E'@feature ai_bridge\nPrices recorded usage whose price has become known since, at most so many events (10000 unless said otherwise, up to 100000), and says what changed: how many events of which model, and what they cost in micros. Repeat it until it returns nothing. For ai_gateway and owner. Errors: 42501, BU400 for at_most.';
+  E'@feature ai_bridge\n@param at_most How many events to price: 10000 unless given, up to 100000.\n@param organization_id The organization that pays.\n@param provider Who served the model.\n@param model The model.\n@param events How many events got their price.\n@param cost_micros What they cost together, in micros, exact.\nPrices recorded usage whose price has become known since, at most so many events (10000 unless said otherwise, up to 100000), and says what changed: how many events of which model, and what they cost in micros. Repeat it until it returns nothing. For ai_gateway and owner. Errors: 42501 for everybody else, BU400 for at_most.';
 
 create function app_public.record_ai_usage(events jsonb) returns app_public.ai_usage_receipt
 language plpgsql volatile security definer
@@ -2593,7 +2958,7 @@ $$;
 revoke all on function app_public.record_ai_usage(jsonb) from public;
 grant execute on function app_public.record_ai_usage(jsonb) to bursar_user;
 comment on function app_public.record_ai_usage(jsonb) is
-  E'@feature ai_bridge\n@resultFieldName receipt\nBooks a batch of events, all or nothing: an array of {id, user_id, provider, model, input_tokens, output_tokens, cache_read_tokens?, cache_write_tokens?, group_id?, organization_id?, occurred_at?}. Each id is booked once, however often it comes. Somebody who has left is charged where they belonged when it occurred, or last. A model without a known price is booked as unpriced. For ai_gateway and owner. Errors: 42501, BU400 names the event, 40001 asks to try again.';
+  E'@feature ai_bridge\n@resultFieldName receipt\n@param events An array of {id, user_id, provider, model, input_tokens, output_tokens, cache_read_tokens?, cache_write_tokens?, group_id?, organization_id?, occurred_at?}. The id is a UUID that stays with the event; tokens are counted as in authorize_ai_spend.\nBooks a batch of events, all or nothing: an array of {id, user_id, provider, model, input_tokens, output_tokens, cache_read_tokens?, cache_write_tokens?, group_id?, organization_id?, occurred_at?}. Each id is booked once, however often it comes. Somebody who has left is charged where they belonged when it occurred, or last. A model without a known price is booked as unpriced. For ai_gateway and owner. Errors: 42501 for everybody else, BU400 names the event, 40001 asks to try again.';
 
 create function app_public.release_ai_spend(
   request_id uuid default null::uuid,
@@ -2625,7 +2990,7 @@ $$;
 revoke all on function app_public.release_ai_spend(uuid, uuid) from public;
 grant execute on function app_public.release_ai_spend(uuid, uuid) to bursar_user;
 comment on function app_public.release_ai_spend(uuid, uuid) is
-  E'@feature ai_bridge\n@resultFieldName released\nGives back the hold of a call that was not made, named by request_id or hold_id. Returns whether there was one to give back. For ai_gateway and owner. Errors: 42501, BU404 for an unknown request.';
+  E'@feature ai_bridge\n@resultFieldName released\n@param request_id The request that was authorized.\n@param hold_id The same, by its hold: one of the two is needed.\nGives back the hold of a call that was not made, named by request_id or hold_id. Returns whether there was one to give back. For ai_gateway and owner. Errors: 42501 for everybody else, BU404 for an unknown request.';
 
 create function app_public.settle_ai_spend(
   request_id uuid default null::uuid,
@@ -2759,7 +3124,7 @@ $$;
 revoke all on function app_public.settle_ai_spend(uuid, bigint, bigint, bigint, bigint, timestamptz, uuid) from public;
 grant execute on function app_public.settle_ai_spend(uuid, bigint, bigint, bigint, bigint, timestamptz, uuid) to bursar_user;
 comment on function app_public.settle_ai_spend(uuid, bigint, bigint, bigint, bigint, timestamptz, uuid) is
-  E'@feature ai_bridge\n@resultFieldName settlement\nBooks what a call really used, named by request_id or hold_id, and lets its hold go. The real cost is booked also when it exceeds the hold or the hold has expired. Without occurred_at it counts where it was authorized: that period, those prices. Repeating it changes nothing. For ai_gateway and owner. Errors: 42501, BU400 names the field, BU404 for an unknown request, BU409 when it was refused or settled with other content.';
+  E'@feature ai_bridge\n@resultFieldName settlement\n@param request_id The request that was authorized.\n@param hold_id The same, by its hold: one of the two is needed.\n@param input_tokens Tokens of the prompt that were neither read from nor written to the cache. Needed.\n@param output_tokens Tokens that came back. Needed.\n@param cache_read_tokens Tokens of the prompt that were read from the cache: 0 when left out.\n@param cache_write_tokens Tokens of the prompt that were written to the cache: 0 when left out.\n@param occurred_at When the call was made. Left out: when it was authorized.\nBooks what a call really used, named by request_id or hold_id, and lets its hold go. The real cost is booked also when it exceeds the hold or the hold has expired. Without occurred_at it counts where it was authorized: that period, those prices. Repeating it changes nothing. For ai_gateway and owner. Errors: 42501 for everybody else, BU400 names the field, BU404 for an unknown request, BU409 when it was refused or settled with other content.';
 
 -- app_private.ai_spend_accounts -------------------------------------------------------------------
 
@@ -3087,6 +3452,8 @@ comment on column app_public.ai_model_price_history.cache_read_price is
   'Micros per million tokens read from the cache, or null when unknown.';
 comment on column app_public.ai_model_price_history.cache_write_price is
   'Micros per million tokens written to the cache, or null when unknown.';
+comment on policy price_history_is_read_by_whoever_is_signed_in on app_public.ai_model_price_history is
+  'As the prices themselves: every user reads all of it.';
 
 -- app_public.ai_model_prices ----------------------------------------------------------------------
 
@@ -3115,7 +3482,11 @@ alter table app_public.ai_model_prices enable row level security;
 
 create policy price_is_added_by_owners on app_public.ai_model_prices
   for insert to bursar_user
-  with check ((select app_hidden.is_site_owner()));
+  with check (
+    case when (
+      select app_hidden.is_site_owner()
+    ) then true else app_hidden.refuse('ai_model_prices'::text) end
+  );
 
 create policy price_is_changed_by_owners on app_public.ai_model_prices
   for update to bursar_user
@@ -3153,6 +3524,27 @@ create trigger remember_new_prices after insert on app_public.ai_model_prices
 create trigger remember_removed_prices after delete on app_public.ai_model_prices
   referencing old table as old_prices for each statement execute function app_private.remember_prices();
 
+create trigger tell_when_nothing_is_changed after update on app_public.ai_model_prices
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger tell_when_nothing_is_deleted after delete on app_public.ai_model_prices
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger write_audit_trail_of_deletes after delete on app_public.ai_model_prices
+  referencing old table as old_rows for each statement execute function app_private.audit('provider', 'model');
+
+create trigger write_audit_trail_of_inserts after insert on app_public.ai_model_prices
+  referencing new table as new_rows for each statement execute function app_private.audit('provider', 'model');
+
+create trigger write_audit_trail_of_truncation after truncate on app_public.ai_model_prices
+  for each statement execute function app_private.audit('provider', 'model');
+
+create trigger write_audit_trail_of_updates after update on app_public.ai_model_prices
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('provider', 'model');
+
 comment on table app_public.ai_model_prices is
   E'@feature ai_bridge\n@behavior -insert -update -delete\nWhat a model costs, in micros per million tokens. Null is unknown, 0 is free: never the same thing.';
 comment on column app_public.ai_model_prices.provider is 'Who serves the model, such as `anthropic`.';
@@ -3167,6 +3559,14 @@ comment on column app_public.ai_model_prices.cache_write_price is
   'Micros per million tokens written to the provider''s cache, or null when unknown.';
 comment on column app_public.ai_model_prices.created_at is 'When the model was first listed (UTC).';
 comment on column app_public.ai_model_prices.updated_at is 'When its prices were last written (UTC).';
+comment on policy price_is_added_by_owners on app_public.ai_model_prices is
+  'The site role owner lists a model.';
+comment on policy price_is_changed_by_owners on app_public.ai_model_prices is
+  'The site role owner changes prices.';
+comment on policy price_is_deleted_by_owners on app_public.ai_model_prices is
+  'The site role owner takes a model off the list; its history stays.';
+comment on policy price_is_read_by_whoever_is_signed_in on app_public.ai_model_prices is
+  'Every user reads every price; who is not signed in reads none.';
 
 create function app_public.ai_model_price(provider text, model text) returns setof app_public.ai_model_prices
 language sql stable security invoker rows 1
@@ -3195,7 +3595,8 @@ begin
     raise exception using
       errcode = '42501',
       message = 'Prices are written by the site''s owners.',
-      hint = app_hidden.right_hint('The role owner in user_site_roles gives that right.');
+      detail = app_hidden.speaker(),
+      hint = app_hidden.right_hint(app_hidden.who_may_write('ai_model_prices'));
   end if;
   if seed is null or jsonb_typeof(seed) <> 'array' then
     raise exception using
@@ -3230,7 +3631,7 @@ $$;
 revoke all on function app_public.upsert_ai_model_prices(jsonb) from public;
 grant execute on function app_public.upsert_ai_model_prices(jsonb) to bursar_user;
 comment on function app_public.upsert_ai_model_prices(jsonb) is
-  E'@feature ai_bridge\n@resultFieldName aiModelPrices\nWrites a list of prices, all or nothing: an array of {provider, model, input_price, output_price, cache_read_price, cache_write_price}, in micros per million tokens. A price that is missing or null becomes unknown, also over a known one. Models that the list does not name stay. Errors: BU400 names the element, 42501 for whoever is no owner.';
+  E'@feature ai_bridge\n@resultFieldName aiModelPrices\n@param seed An array of {provider, model, input_price, output_price, cache_read_price, cache_write_price}: whole numbers of micros per million tokens, or null for unknown.\nWrites a list of prices, all or nothing: an array of {provider, model, input_price, output_price, cache_read_price, cache_write_price}, in micros per million tokens. A price that is missing or null becomes unknown, also over a known one. Models that the list does not name stay. Errors: BU400 names the element, 42501 for whoever is no owner.';
 
 -- app_public.ai_spend_daily -----------------------------------------------------------------------
 
@@ -3299,6 +3700,8 @@ comment on column app_public.ai_spend_daily.overage_micros is
   'By how much costs exceeded their holds, in micros.';
 comment on column app_public.ai_spend_daily.unpriced_requests is
   'Number of calls whose cost is not known yet.';
+comment on policy daily_spend_is_read_by_its_user_and_readers_of_the_organization on app_public.ai_spend_daily is
+  'Members read their own totals; the organization''s roles all of the organization; site roles everything.';
 
 -- app_public.ai_usage_events ----------------------------------------------------------------------
 
@@ -3395,6 +3798,8 @@ comment on column app_public.ai_usage_events.cost_micros is
   'Exact cost in micros, six decimals; null while unpriced, which is not 0.';
 comment on column app_public.ai_usage_events.overage_micros is
   'By how much the cost exceeded the hold, in micros; null where there was none to exceed.';
+comment on policy usage_is_read_by_its_user_and_readers_of_the_organization on app_public.ai_usage_events is
+  'Members read their own calls; the organization''s roles all of the organization; site roles everything.';
 
 create function app_private.add_to_counters(events app_public.ai_usage_events[]) returns void
 language plpgsql volatile security definer
@@ -3478,11 +3883,8 @@ language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  perform app_private.lock_pools(array_agg(p.organization_id), array_agg(p.group_id))
-  from (
-    select distinct e.organization_id, counts.group_id
-    from unnest(events) e cross join lateral (values (e.group_id), (e.organization_id)) as counts (group_id)
-  ) p;
+  perform app_private.lock_pools(array_agg(e.organization_id), array_agg(counts.group_id))
+  from unnest(events) e cross join lateral (values (e.group_id), (e.organization_id)) as counts (group_id);
 end
 $$;
 
@@ -3548,6 +3950,174 @@ alter table app_private.ai_usage_events_unplaced enable row level security;
 
 comment on table app_private.ai_usage_events_unplaced is 'Ledger rows whose month has no partition yet.';
 
+-- app_public.audit_events -------------------------------------------------------------------------
+
+create table app_public.audit_events (
+  id uuid not null default gen_random_uuid(),
+  changed_at timestamptz not null,
+  transaction_id bigint not null,
+  actor_id uuid,
+  actor_name text,
+  login_role name not null,
+  door app_public.audit_door not null,
+  action app_public.audit_action not null,
+  subject text not null,
+  organization_id uuid,
+  group_id uuid,
+  user_id uuid,
+  old_row jsonb,
+  new_row jsonb,
+  constraint audit_event_is_written_once primary key (id)
+);
+
+create index audit_events_by_actor on app_public.audit_events (actor_id, changed_at);
+create index audit_events_by_group on app_public.audit_events (group_id, changed_at);
+create index audit_events_by_organization on app_public.audit_events (organization_id, changed_at);
+create index audit_events_by_subject on app_public.audit_events (subject, changed_at);
+create index audit_events_by_time on app_public.audit_events (changed_at);
+create index audit_events_by_user on app_public.audit_events (user_id, changed_at);
+
+alter table app_public.audit_events enable row level security;
+
+create policy audit_event_is_read_by_auditors_and_admins on app_public.audit_events
+  for select to bursar_user
+  using (
+    (select app_hidden.audits_every_organization())
+    or (organization_id in (select app_hidden.organizations_i_read()))
+    or (subject = any (array['ai_model_prices'::text, 'features'::text]))
+    and (select (exists (select app_hidden.organizations_i_read())) as "exists")
+  );
+
+grant select on app_public.audit_events to bursar_user;
+
+create trigger audit_events_come_from_changes before insert on app_public.audit_events
+  for each statement execute function app_private.keep_audit_events();
+
+create trigger audit_events_stay before delete or update or truncate on app_public.audit_events
+  for each statement execute function app_private.keep_audit_events();
+
+alter table app_public.audit_events enable always trigger audit_events_stay;
+
+comment on table app_public.audit_events is
+  E'@behavior -insert -update -delete\nThe audit trail: each row that was added, changed or deleted of budgets, prices, features, roles, members, groups, organizations and users. `what` and `change` say it in words; for psql the view audit_trail does.';
+comment on column app_public.audit_events.id is 'Tells two events apart.';
+comment on column app_public.audit_events.changed_at is
+  'When (UTC), by the clock at the moment of the change.';
+comment on column app_public.audit_events.transaction_id is 'What was changed together has the same number.';
+comment on column app_public.audit_events.actor_id is
+  'The user on whose behalf the session spoke; null for the database''s owner and others who are no user.';
+comment on column app_public.audit_events.actor_name is 'Their username at the time.';
+comment on column app_public.audit_events.login_role is
+  'The login role of the session, which nobody can choose.';
+comment on column app_public.audit_events.door is 'Through which door the change came.';
+comment on column app_public.audit_events.action is 'What happened to the row.';
+comment on column app_public.audit_events.subject is 'The table of app_public, such as `group_ai_budgets`.';
+comment on column app_public.audit_events.organization_id is
+  'The organization that it concerns; null for prices, features, users and site roles.';
+comment on column app_public.audit_events.group_id is 'The group that it concerns, if one.';
+comment on column app_public.audit_events.user_id is
+  'The user whom it concerns, if one: a member, or the holder of a role.';
+comment on column app_public.audit_events.old_row is
+  'What it was; null for what was added. Numbers are strings of digits, as everywhere in the API. Without email addresses.';
+comment on column app_public.audit_events.new_row is 'What it became; null for what was deleted.';
+comment on policy audit_event_is_read_by_auditors_and_admins on app_public.audit_events is
+  'owner, user_admin and auditor read all; the roles of an organization what concerns it, and what became of prices and features, which they may read too.';
+
+create function app_public.audit_events_change(event app_public.audit_events) returns text
+language sql stable security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+  with shown (subject, place, key, label, is_amount, absent) as (
+    values
+      ('group_ai_budgets', 1, 'spend_limit_micros', 'limit', true, 'none'),
+      -- A group without a budget is counted so.
+      ('group_ai_budgets', 2, 'applies_to', 'applies to', false, 'group'),
+      ('group_ai_budgets', 3, 'period', 'period', false, 'month'),
+      ('ai_model_prices', 1, 'input_price', 'input', true, 'unknown'),
+      ('ai_model_prices', 2, 'output_price', 'output', true, 'unknown'),
+      ('ai_model_prices', 3, 'cache_read_price', 'cache read', true, 'unknown'),
+      ('ai_model_prices', 4, 'cache_write_price', 'cache write', true, 'unknown'),
+      ('features', 1, 'enabled', 'enabled', false, 'none'),
+      ('features', 2, 'entitlement', 'entitlement', false, 'none'),
+      ('groups', 1, 'name', 'name', false, 'none'),
+      ('organizations', 1, 'name', 'name', false, 'none'),
+      ('organizations', 2, 'time_zone', 'time zone', false, 'UTC'),
+      ('organizations', 3, 'unpriced_usage', 'unpriced usage', false, 'refuse'),
+      ('organizations', 4, 'hold_seconds', 'hold seconds', false, '600'),
+      ('users', 1, 'username', 'username', false, 'none'),
+      ('users', 2, 'pg_role', 'login role', false, 'none')
+  ),
+  said (place, what) as (
+    select s.place, format('%s %s → %s', s.label,
+      coalesce(case when s.is_amount then app_hidden.dollars((event.old_row ->> s.key)::numeric) else event.old_row ->> s.key end, s.absent),
+      coalesce(case when s.is_amount then app_hidden.dollars((event.new_row ->> s.key)::numeric) else event.new_row ->> s.key end, s.absent))
+    from shown s
+    where s.subject = event.subject
+      and coalesce(event.old_row ->> s.key, s.absent) <> coalesce(event.new_row ->> s.key, s.absent)
+      -- That a group, an organization or a user is there has a word of its own.
+      and (event.action = 'update' or s.absent <> 'none' or s.key not in ('name', 'username'))
+    union all
+    select 0, case event.action when 'truncate' then 'all rows removed' when 'insert' then 'added' else 'removed' end
+    where event.action = 'truncate'
+      or event.action <> 'update' and event.subject not in ('group_ai_budgets', 'features')
+  )
+  select string_agg(what, ', ' order by place) from said
+$$;
+
+revoke all on function app_public.audit_events_change(app_public.audit_events) from public;
+grant execute on function app_public.audit_events_change(app_public.audit_events) to bursar_user;
+comment on function app_public.audit_events_change(app_public.audit_events) is
+  'What became of it, in words: `limit $0.00 → $500.00`. Prices are per million tokens.';
+
+create function app_public.audit_events_what(event app_public.audit_events) returns text
+language sql stable security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+  select case event.subject
+    when 'users' then 'user ' || (r.row ->> 'username')
+    when 'user_site_roles' then format('site role %s of %s', r.row ->> 'role', person.name)
+    when 'organizations' then 'organization ' || (r.row ->> 'name')
+    when 'organization_members' then 'member ' || person.name
+    when 'organization_member_roles' then format('role %s of %s', r.row ->> 'role', person.name)
+    when 'groups' then 'group ' || (r.row ->> 'name')
+    when 'group_members' then format('member %s of group %s', person.name, its_group.name)
+    when 'group_ai_budgets' then 'budget of group ' || its_group.name
+    when 'ai_model_prices' then format('price of %s %s', r.row ->> 'provider', r.row ->> 'model')
+    when 'features' then 'feature ' || (r.row ->> 'name')
+  end
+  from (values (coalesce(event.new_row, event.old_row))) as r (row)
+    -- Names as they are now; of what is gone, as the trail last knew them.
+    cross join lateral (
+      select coalesce(
+        (select g.name from app_public.groups g where g.id = event.group_id),
+        (
+          select coalesce(e.new_row, e.old_row) ->> 'name' from app_public.audit_events e
+          where e.group_id = event.group_id and e.subject = 'groups'
+          order by e.changed_at desc
+          limit 1
+        ),
+        event.group_id::text
+      ) as name
+    ) its_group
+    cross join lateral (
+      select coalesce(
+        (select u.username from app_public.users u where u.id = event.user_id),
+        (
+          select coalesce(e.new_row, e.old_row) ->> 'username' from app_public.audit_events e
+          where e.user_id = event.user_id and e.subject = 'users'
+          order by e.changed_at desc
+          limit 1
+        ),
+        event.user_id::text
+      ) as name
+    ) person
+$$;
+
+revoke all on function app_public.audit_events_what(app_public.audit_events) from public;
+grant execute on function app_public.audit_events_what(app_public.audit_events) to bursar_user;
+comment on function app_public.audit_events_what(app_public.audit_events) is
+  'What was changed, in words: `budget of group Marketing`. The names are those of now, or the last that were known.';
+
 -- app_public.features -----------------------------------------------------------------------------
 
 create table app_public.features (
@@ -3579,6 +4149,27 @@ create trigger announce_features after insert or delete or update or truncate on
 create trigger keep_timestamps before update on app_public.features
   for each row execute function app_private.keep_timestamps();
 
+create trigger tell_when_nothing_is_changed after update on app_public.features
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger tell_when_nothing_is_deleted after delete on app_public.features
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger write_audit_trail_of_deletes after delete on app_public.features
+  referencing old table as old_rows for each statement execute function app_private.audit('name');
+
+create trigger write_audit_trail_of_inserts after insert on app_public.features
+  referencing new table as new_rows for each statement execute function app_private.audit('name');
+
+create trigger write_audit_trail_of_truncation after truncate on app_public.features
+  for each statement execute function app_private.audit('name');
+
+create trigger write_audit_trail_of_updates after update on app_public.features
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('name');
+
 comment on table app_public.features is
   E'@behavior -insert -update -delete\nA part of the product that can be switched. It is on when it is enabled and not `not_entitled`.';
 comment on column app_public.features.name is 'What `@feature` in a comment names.';
@@ -3587,6 +4178,9 @@ comment on column app_public.features.entitlement is
 comment on column app_public.features.enabled is 'Whether the owner has switched it on.';
 comment on column app_public.features.created_at is 'When the feature came (UTC).';
 comment on column app_public.features.updated_at is 'When it was last set (UTC).';
+comment on policy feature_is_read_by_whoever_is_signed_in on app_public.features is
+  'Every user may know what is switched on.';
+comment on policy feature_is_set_by_owners on app_public.features is 'The site role owner switches features.';
 
 create function app_public.set_feature(
   name text,
@@ -3604,7 +4198,8 @@ begin
     raise exception using
       errcode = '42501',
       message = 'Features are set by the site''s owners.',
-      hint = app_hidden.right_hint('The role owner in user_site_roles gives that right.');
+      detail = app_hidden.speaker(),
+      hint = app_hidden.right_hint(app_hidden.who_may_write('features'));
   end if;
   update app_public.features as f set
     entitlement = coalesce(set_feature.entitlement, f.entitlement),
@@ -3641,14 +4236,14 @@ alter table app_public.organization_member_roles enable row level security;
 create policy organization_role_is_given_by_admins on app_public.organization_member_roles
   for insert to bursar_user
   with check (
-    (select app_hidden.manages_every_organization())
+    case when (select app_hidden.manages_every_organization())
     or (
       organization_id in (
         select app_hidden.organizations_with_my_role(
           variadic array['organization_admin'::app_public.organization_role]
         ) as organizations_with_my_role
       )
-    )
+    ) then true else app_hidden.refuse('organization_member_roles'::text) end
   );
 
 create policy organization_role_is_read_by_its_holder_and_group_readers on app_public.organization_member_roles
@@ -3675,6 +4270,29 @@ create policy organization_role_is_taken_by_admins on app_public.organization_me
 grant select, delete on app_public.organization_member_roles to bursar_user;
 grant insert (organization_id, user_id, role) on app_public.organization_member_roles to bursar_user;
 
+create trigger tell_when_nothing_is_changed after update on app_public.organization_member_roles
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger tell_when_nothing_is_deleted after delete on app_public.organization_member_roles
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger write_audit_trail_of_deletes after delete on app_public.organization_member_roles
+  referencing old table as old_rows for each statement
+  execute function app_private.audit('organization_id', 'user_id', 'role');
+
+create trigger write_audit_trail_of_inserts after insert on app_public.organization_member_roles
+  referencing new table as new_rows for each statement
+  execute function app_private.audit('organization_id', 'user_id', 'role');
+
+create trigger write_audit_trail_of_truncation after truncate on app_public.organization_member_roles
+  for each statement execute function app_private.audit('organization_id', 'user_id', 'role');
+
+create trigger write_audit_trail_of_updates after update on app_public.organization_member_roles
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('organization_id', 'user_id', 'role');
+
 comment on table app_public.organization_member_roles is
   'What a member may do in their organization. A role that is taken away is gone at the next statement.';
 comment on column app_public.organization_member_roles.organization_id is
@@ -3682,6 +4300,12 @@ comment on column app_public.organization_member_roles.organization_id is
 comment on column app_public.organization_member_roles.user_id is 'The member who holds the role.';
 comment on column app_public.organization_member_roles.role is 'Which role.';
 comment on column app_public.organization_member_roles.created_at is 'When it was given (UTC).';
+comment on policy organization_role_is_given_by_admins on app_public.organization_member_roles is
+  'owner, user_admin and the organization''s organization_admin. An organization_user_admin hands out no roles.';
+comment on policy organization_role_is_read_by_its_holder_and_group_readers on app_public.organization_member_roles is
+  'Holders read their own roles; site roles and the organization''s roles read all of the organization.';
+comment on policy organization_role_is_taken_by_admins on app_public.organization_member_roles is
+  'owner, user_admin and the organization''s organization_admin.';
 
 -- app_public.organizations ------------------------------------------------------------------------
 
@@ -3708,7 +4332,9 @@ create policy organization_is_closed_by_owners on app_public.organizations
 
 create policy organization_is_founded_by_owners on app_public.organizations
   for insert to bursar_user
-  with check ((select app_hidden.is_site_owner()));
+  with check (
+    case when (select app_hidden.is_site_owner()) then true else app_hidden.refuse('organizations'::text) end
+  );
 
 create policy organization_is_read_by_its_members_and_site_roles on app_public.organizations
   for select to bursar_user
@@ -3751,6 +4377,27 @@ create trigger found_everyone_group after insert on app_public.organizations
 create trigger keep_timestamps before update on app_public.organizations
   for each row execute function app_private.keep_timestamps();
 
+create trigger tell_when_nothing_is_changed after update on app_public.organizations
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger tell_when_nothing_is_deleted after delete on app_public.organizations
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger write_audit_trail_of_deletes after delete on app_public.organizations
+  referencing old table as old_rows for each statement execute function app_private.audit('id');
+
+create trigger write_audit_trail_of_inserts after insert on app_public.organizations
+  referencing new table as new_rows for each statement execute function app_private.audit('id');
+
+create trigger write_audit_trail_of_truncation after truncate on app_public.organizations
+  for each statement execute function app_private.audit('id');
+
+create trigger write_audit_trail_of_updates after update on app_public.organizations
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('id');
+
 comment on table app_public.organizations is
   'A tenant: groups of people who share a bill. Its Everyone group has the same id.';
 comment on column app_public.organizations.id is 'Also the id of its Everyone group.';
@@ -3763,6 +4410,14 @@ comment on column app_public.organizations.unpriced_usage is
   'Whether a call to a model without a known price goes ahead where a budget applies: refuse unless set.';
 comment on column app_public.organizations.hold_seconds is
   'After how many seconds a hold that nobody settles counts as nothing: 600 unless set, 86400 at most.';
+comment on policy organization_is_closed_by_owners on app_public.organizations is
+  'The site role owner closes organizations, with all that is in them but the ledger.';
+comment on policy organization_is_founded_by_owners on app_public.organizations is
+  'The site role owner founds organizations.';
+comment on policy organization_is_read_by_its_members_and_site_roles on app_public.organizations is
+  'Members read their own organizations, site roles read all.';
+comment on policy organization_is_renamed_by_owners_and_its_admins on app_public.organizations is
+  'owner, and the organization_admin of the organization: its name, time zone and how it treats unpriced usage.';
 
 -- app_public.groups -------------------------------------------------------------------------------
 
@@ -3786,8 +4441,10 @@ alter table app_public.groups enable row level security;
 create policy group_is_added_by_whoever_manages_the_organization on app_public.groups
   for insert to bursar_user
   with check (
-    (select app_hidden.manages_every_organization())
-    or (organization_id in (select app_hidden.organizations_i_manage()))
+    case when (select app_hidden.manages_every_organization())
+    or (
+      organization_id in (select app_hidden.organizations_i_manage())
+    ) then true else app_hidden.refuse('groups'::text) end
   );
 
 create policy group_is_changed_by_whoever_manages_the_organization on app_public.groups
@@ -3831,6 +4488,27 @@ create trigger keep_timestamps before update on app_public.groups
 create trigger open_pool after insert on app_public.groups
   for each row execute function app_private.open_pool();
 
+create trigger tell_when_nothing_is_changed after update on app_public.groups
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger tell_when_nothing_is_deleted after delete on app_public.groups
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger write_audit_trail_of_deletes before delete on app_public.groups
+  for each row execute function app_private.audit_departure();
+
+create trigger write_audit_trail_of_inserts after insert on app_public.groups
+  referencing new table as new_rows for each statement execute function app_private.audit('id');
+
+create trigger write_audit_trail_of_truncation after truncate on app_public.groups
+  for each statement execute function app_private.audit('id');
+
+create trigger write_audit_trail_of_updates after update on app_public.groups
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('id');
+
 comment on table app_public.groups is
   'People of one organization who share a budget. The group whose id equals the organization''s is Everyone.';
 comment on column app_public.groups.id is 'Equal to organization_id for the Everyone group.';
@@ -3841,6 +4519,14 @@ comment on column app_public.groups.updated_at is 'When it was last changed (UTC
 comment on constraint group_stands_in_one_organization on app_public.groups is '@behavior -*';
 comment on constraint group_belongs_to_an_organization on app_public.groups is
   E'@foreignFieldName groups\nThe organization to which the group belongs.';
+comment on policy group_is_added_by_whoever_manages_the_organization on app_public.groups is
+  'owner, user_admin, and those who manage the organization.';
+comment on policy group_is_changed_by_whoever_manages_the_organization on app_public.groups is
+  'owner, user_admin, and those who manage the organization. The functions of budgets lock the group under this policy: it is the right to manage its budget too.';
+comment on policy group_is_deleted_by_whoever_manages_the_organization on app_public.groups is
+  'owner, user_admin, and those who manage the organization; Everyone goes with the organization alone.';
+comment on policy group_is_read_by_its_members_and_whoever_reads_the_organization on app_public.groups is
+  'Site roles, the organization''s roles, and the members of the group; each member of the organization for Everyone.';
 
 create function app_public.groups_ai_budget_status(g app_public.groups) returns app_public.ai_budget_status
 language sql stable security invoker
@@ -3907,7 +4593,7 @@ create policy budget_is_read_by_whoever_reads_the_group on app_public.group_ai_b
 create policy budget_is_set_by_whoever_manages_the_organization on app_public.group_ai_budgets
   for insert to bursar_user
   with check (
-    (select app_hidden.manages_every_organization())
+    case when (select app_hidden.manages_every_organization())
     or (
       exists (
         select
@@ -3915,7 +4601,7 @@ create policy budget_is_set_by_whoever_manages_the_organization on app_public.gr
         where g.id = group_ai_budgets.group_id
         and (g.organization_id in (select app_hidden.organizations_i_manage()))
       )
-    )
+    ) then true else app_hidden.refuse('group_ai_budgets'::text) end
   );
 
 grant select, delete on app_public.group_ai_budgets to bursar_user;
@@ -3941,6 +4627,27 @@ create trigger keep_budget_with_its_group before update on app_public.group_ai_b
 create trigger keep_timestamps before update on app_public.group_ai_budgets
   for each row execute function app_private.keep_timestamps();
 
+create trigger tell_when_nothing_is_changed after update on app_public.group_ai_budgets
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger tell_when_nothing_is_deleted after delete on app_public.group_ai_budgets
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger write_audit_trail_of_deletes after delete on app_public.group_ai_budgets
+  referencing old table as old_rows for each statement execute function app_private.audit('group_id');
+
+create trigger write_audit_trail_of_inserts after insert on app_public.group_ai_budgets
+  referencing new table as new_rows for each statement execute function app_private.audit('group_id');
+
+create trigger write_audit_trail_of_truncation after truncate on app_public.group_ai_budgets
+  for each statement execute function app_private.audit('group_id');
+
+create trigger write_audit_trail_of_updates after update on app_public.group_ai_budgets
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('group_id');
+
 comment on table app_public.group_ai_budgets is
   E'@feature ai_bridge\n@behavior -insert -update -delete +aggregates\nWhat a group may spend on AI models. No row: no budget is enforced. A limit of 0: everything is blocked.';
 comment on column app_public.group_ai_budgets.group_id is 'The group; at most one budget each.';
@@ -3954,6 +4661,14 @@ comment on column app_public.group_ai_budgets.period is
   'Over which time spend counts, in the time zone of the organization: month unless set.';
 comment on constraint budget_belongs_to_a_group on app_public.group_ai_budgets is
   E'@fieldName group\n@foreignSingleFieldName groupAiBudget\nThe group.';
+comment on policy budget_is_changed_by_whoever_manages_the_organization on app_public.group_ai_budgets is
+  'Who may update a group changes its budget: owner, user_admin, and those who manage the group''s organization.';
+comment on policy budget_is_deleted_by_whoever_manages_the_organization on app_public.group_ai_budgets is
+  'Who may update a group takes its budget away: owner, user_admin, and those who manage the group''s organization.';
+comment on policy budget_is_read_by_whoever_reads_the_group on app_public.group_ai_budgets is
+  'Asks the read policy of groups: whoever sees the group sees its budget.';
+comment on policy budget_is_set_by_whoever_manages_the_organization on app_public.group_ai_budgets is
+  'Who may update a group gives it a budget: owner, user_admin, and those who manage the group''s organization.';
 
 create function app_public.delete_group_ai_budget(group_id uuid) returns app_public.group_ai_budgets
 language plpgsql volatile security invoker
@@ -4078,8 +4793,10 @@ alter table app_public.organization_members enable row level security;
 create policy organization_member_is_added_by_managers_of_the_organization on app_public.organization_members
   for insert to bursar_user
   with check (
-    (select app_hidden.manages_every_organization())
-    or (organization_id in (select app_hidden.organizations_i_manage()))
+    case when (select app_hidden.manages_every_organization())
+    or (
+      organization_id in (select app_hidden.organizations_i_manage())
+    ) then true else app_hidden.refuse('organization_members'::text) end
   );
 
 create policy organization_member_is_read_by_fellow_members_and_site_roles on app_public.organization_members
@@ -4117,8 +4834,31 @@ grant insert (organization_id, user_id) on app_public.organization_members to bu
 create trigger remember_members after delete on app_public.organization_members
   referencing old table as gone for each statement execute function app_private.remember_members();
 
+create trigger tell_when_nothing_is_changed after update on app_public.organization_members
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger tell_when_nothing_is_deleted after delete on app_public.organization_members
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
 create trigger wait_for_last_bookings after insert on app_public.organization_members
   referencing new table as come for each statement execute function app_private.wait_for_last_bookings();
+
+create trigger write_audit_trail_of_deletes after delete on app_public.organization_members
+  referencing old table as old_rows for each statement
+  execute function app_private.audit('organization_id', 'user_id');
+
+create trigger write_audit_trail_of_inserts after insert on app_public.organization_members
+  referencing new table as new_rows for each statement
+  execute function app_private.audit('organization_id', 'user_id');
+
+create trigger write_audit_trail_of_truncation after truncate on app_public.organization_members
+  for each statement execute function app_private.audit('organization_id', 'user_id');
+
+create trigger write_audit_trail_of_updates after update on app_public.organization_members
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('organization_id', 'user_id');
 
 comment on table app_public.organization_members is
   'Who belongs to an organization, and so to its Everyone group. Leaving it leaves its groups and roles.';
@@ -4127,6 +4867,12 @@ comment on column app_public.organization_members.user_id is 'The member.';
 comment on column app_public.organization_members.created_at is 'When they joined (UTC).';
 comment on constraint member_belongs_to_an_organization on app_public.organization_members is
   E'@foreignFieldName members\nThe organization.';
+comment on policy organization_member_is_added_by_managers_of_the_organization on app_public.organization_members is
+  'owner, user_admin, and those who manage the organization.';
+comment on policy organization_member_is_read_by_fellow_members_and_site_roles on app_public.organization_members is
+  'The members of an organization see each other, since each belongs to Everyone.';
+comment on policy organization_member_is_removed_by_managers_of_the_organization on app_public.organization_members is
+  'owner, user_admin and organization_admin; an organization_user_admin only members without a role, since leaving takes roles along.';
 
 alter table app_public.organization_member_roles
   add constraint organization_role_belongs_to_a_member
@@ -4161,8 +4907,10 @@ alter table app_public.group_members enable row level security;
 create policy group_member_is_added_by_whoever_manages_the_organization on app_public.group_members
   for insert to bursar_user
   with check (
-    (select app_hidden.manages_every_organization())
-    or (organization_id in (select app_hidden.organizations_i_manage()))
+    case when (select app_hidden.manages_every_organization())
+    or (
+      organization_id in (select app_hidden.organizations_i_manage())
+    ) then true else app_hidden.refuse('group_members'::text) end
   );
 
 create policy group_member_is_read_by_whoever_reads_the_group on app_public.group_members
@@ -4189,6 +4937,29 @@ create trigger place_group_member before insert on app_public.group_members
 create trigger remember_members after delete on app_public.group_members
   referencing old table as gone for each statement execute function app_private.remember_members();
 
+create trigger tell_when_nothing_is_changed after update on app_public.group_members
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger tell_when_nothing_is_deleted after delete on app_public.group_members
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger write_audit_trail_of_deletes after delete on app_public.group_members
+  referencing old table as old_rows for each statement
+  execute function app_private.audit('group_id', 'user_id');
+
+create trigger write_audit_trail_of_inserts after insert on app_public.group_members
+  referencing new table as new_rows for each statement
+  execute function app_private.audit('group_id', 'user_id');
+
+create trigger write_audit_trail_of_truncation after truncate on app_public.group_members
+  for each statement execute function app_private.audit('group_id', 'user_id');
+
+create trigger write_audit_trail_of_updates after update on app_public.group_members
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('group_id', 'user_id');
+
 comment on table app_public.group_members is
   'Who belongs to a group. Everyone has no rows here: its members are the organization''s.';
 comment on column app_public.group_members.organization_id is
@@ -4200,6 +4971,12 @@ comment on constraint group_member_belongs_to_a_group on app_public.group_member
   E'@fieldName group\n@foreignFieldName members\nThe group.';
 comment on constraint group_member_is_a_member_of_the_organization on app_public.group_members is
   E'@fieldName organizationMember\n@foreignFieldName groupMemberships\nThe membership in the organization on which this one rests.';
+comment on policy group_member_is_added_by_whoever_manages_the_organization on app_public.group_members is
+  'owner, user_admin, and those who manage the group''s organization.';
+comment on policy group_member_is_read_by_whoever_reads_the_group on app_public.group_members is
+  'Site roles, the organization''s roles, and the members of the group themselves.';
+comment on policy group_member_is_removed_by_whoever_manages_the_organization on app_public.group_members is
+  'owner, user_admin, and those who manage the group''s organization.';
 
 -- app_public.user_site_roles ----------------------------------------------------------------------
 
@@ -4214,7 +4991,11 @@ alter table app_public.user_site_roles enable row level security;
 
 create policy site_role_is_given_by_owners on app_public.user_site_roles
   for insert to bursar_user
-  with check ((select app_hidden.is_site_owner()));
+  with check (
+    case when (
+      select app_hidden.is_site_owner()
+    ) then true else app_hidden.refuse('user_site_roles'::text) end
+  );
 
 create policy site_role_is_read_by_its_holder_and_site_roles on app_public.user_site_roles
   for select to bursar_user
@@ -4227,11 +5008,38 @@ create policy site_role_is_taken_by_owners on app_public.user_site_roles
 grant select, delete on app_public.user_site_roles to bursar_user;
 grant insert (user_id, role) on app_public.user_site_roles to bursar_user;
 
+create trigger tell_when_nothing_is_changed after update on app_public.user_site_roles
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger tell_when_nothing_is_deleted after delete on app_public.user_site_roles
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger write_audit_trail_of_deletes after delete on app_public.user_site_roles
+  referencing old table as old_rows for each statement execute function app_private.audit('user_id', 'role');
+
+create trigger write_audit_trail_of_inserts after insert on app_public.user_site_roles
+  referencing new table as new_rows for each statement execute function app_private.audit('user_id', 'role');
+
+create trigger write_audit_trail_of_truncation after truncate on app_public.user_site_roles
+  for each statement execute function app_private.audit('user_id', 'role');
+
+create trigger write_audit_trail_of_updates after update on app_public.user_site_roles
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('user_id', 'role');
+
 comment on table app_public.user_site_roles is
   'What a user may do on the whole site. A role that is taken away is gone at the next statement.';
 comment on column app_public.user_site_roles.user_id is 'Who holds the role.';
 comment on column app_public.user_site_roles.role is 'Which role.';
 comment on column app_public.user_site_roles.created_at is 'When it was given (UTC).';
+comment on policy site_role_is_given_by_owners on app_public.user_site_roles is
+  'Only an owner makes somebody else one, or anything else of the site.';
+comment on policy site_role_is_read_by_its_holder_and_site_roles on app_public.user_site_roles is
+  'Holders read their own site roles, site roles read all.';
+comment on policy site_role_is_taken_by_owners on app_public.user_site_roles is
+  'The site role owner takes site roles away.';
 
 -- app_public.users --------------------------------------------------------------------------------
 
@@ -4257,7 +5065,11 @@ alter table app_public.users enable row level security;
 
 create policy user_is_added_by_owners_and_user_admins on app_public.users
   for insert to bursar_user
-  with check ((select app_hidden.manages_every_organization()));
+  with check (
+    case when (
+      select app_hidden.manages_every_organization()
+    ) then true else app_hidden.refuse('users'::text) end
+  );
 
 create policy user_is_changed_by_owners_and_ordinary_ones_by_user_admins on app_public.users
   for update to bursar_user
@@ -4289,6 +5101,27 @@ grant insert (id, username, email), update (username, email) on app_public.users
 create trigger keep_timestamps before update on app_public.users
   for each row execute function app_private.keep_timestamps();
 
+create trigger tell_when_nothing_is_changed after update on app_public.users
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger tell_when_nothing_is_deleted after delete on app_public.users
+  referencing old table as old_rows for each statement
+  execute function app_private.tell_when_nothing_changes();
+
+create trigger write_audit_trail_of_deletes before delete on app_public.users
+  for each row execute function app_private.audit_departure();
+
+create trigger write_audit_trail_of_inserts after insert on app_public.users
+  referencing new table as new_rows for each statement execute function app_private.audit('id');
+
+create trigger write_audit_trail_of_truncation after truncate on app_public.users
+  for each statement execute function app_private.audit('id');
+
+create trigger write_audit_trail_of_updates after update on app_public.users
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('id');
+
 comment on table app_public.users is
   'A person, or a program such as a gateway, that can sign in. Read by themselves, by site roles and by members of the same organization.';
 comment on column app_public.users.id is 'The `sub` of their tokens.';
@@ -4299,6 +5132,14 @@ comment on column app_public.users.pg_role is
 comment on column app_public.users.created_at is 'When the user was added (UTC).';
 comment on column app_public.users.updated_at is 'When the user was last changed (UTC).';
 comment on constraint pg_role_speaks_for_one_user on app_public.users is '@behavior -*';
+comment on policy user_is_added_by_owners_and_user_admins on app_public.users is
+  'The site roles owner and user_admin add users.';
+comment on policy user_is_changed_by_owners_and_ordinary_ones_by_user_admins on app_public.users is
+  'owner all; user_admin only users without a site role, or changing one would be a way to become them.';
+comment on policy user_is_deleted_by_owners_and_ordinary_ones_by_user_admins on app_public.users is
+  'owner all; user_admin only users without a site role.';
+comment on policy user_is_read_by_whoever_shares_an_organization on app_public.users is
+  'Oneself, the members of one''s organizations, and everybody for site roles.';
 
 alter table app_public.organization_members
   add constraint organization_member_is_a_user
@@ -4413,5 +5254,53 @@ comment on column app_public.ai_ledger_discrepancies.what is 'Which one of them.
 comment on column app_public.ai_ledger_discrepancies.kept_micros is
   'What is written there, in micros; they can be equal where something else differs.';
 comment on column app_public.ai_ledger_discrepancies.ledger_micros is 'What the ledger adds up to, in micros.';
+
+-- app_public.audit_trail --------------------------------------------------------------------------
+
+create view app_public.audit_trail with (security_invoker = true) as
+ select e.changed_at,
+    coalesce(e.actor_name, e.login_role::text) as who,
+    e.door,
+    e.login_role,
+    coalesce(o.name, (select coalesce(f.new_row, f.old_row) ->> 'name'::text
+           from app_public.audit_events f
+          where f.organization_id = e.organization_id and f.subject = 'organizations'::text
+          order by f.changed_at desc
+         limit 1)) as organization,
+    app_public.audit_events_what(e.*) as what,
+    app_public.audit_events_change(e.*) as change,
+    e.subject,
+    e.action,
+    e.organization_id,
+    e.group_id,
+    e.user_id,
+    e.actor_id,
+    e.transaction_id,
+    e.id
+   from app_public.audit_events e
+     left join app_public.organizations o on o.id = e.organization_id;
+
+grant select on app_public.audit_trail to bursar_user;
+
+comment on view app_public.audit_trail is
+  E'@behavior -*\nThe audit trail for people: who changed what, from what to what. In GraphQL it is auditEvents.';
+comment on column app_public.audit_trail.changed_at is 'When (UTC).';
+comment on column app_public.audit_trail.who is
+  'The username of who did it; for whoever is no user, their login role.';
+comment on column app_public.audit_trail.door is 'graphql, rest, or sql.';
+comment on column app_public.audit_trail.login_role is 'The login role of the session.';
+comment on column app_public.audit_trail.organization is
+  'The name of the organization that it concerns; null for what belongs to none.';
+comment on column app_public.audit_trail.what is 'What was changed, such as `budget of group Marketing`.';
+comment on column app_public.audit_trail.change is
+  'From what to what, such as `limit $0.00 → $500.00`. Prices are per million tokens.';
+comment on column app_public.audit_trail.subject is 'The table.';
+comment on column app_public.audit_trail.action is 'insert, update, delete or truncate.';
+comment on column app_public.audit_trail.organization_id is 'The organization that it concerns.';
+comment on column app_public.audit_trail.group_id is 'The group that it concerns.';
+comment on column app_public.audit_trail.user_id is 'The user whom it concerns.';
+comment on column app_public.audit_trail.actor_id is 'The user who did it.';
+comment on column app_public.audit_trail.transaction_id is 'What was changed together has the same number.';
+comment on column app_public.audit_trail.id is 'The event.';
 
 alter default privileges revoke all on functions from public;

@@ -50,8 +50,6 @@ const SETTINGS = {
   timezone: 'UTC',
   extra_float_digits: '1',
   lc_monetary: 'C',
-  lc_numeric: 'C',
-  xmlbinary: 'base64',
   // Compiling the queries takes longer than running them.
   jit: 'off',
   [LEFT_OUT_SETTING]: '{}',
@@ -70,13 +68,13 @@ async function leaveOutServers(query: Query): Promise<void> {
 }
 
 const HEADER = `\
--- The schema of a Bursar database, written from its catalogue: \`npm run db:dump\` writes it again, and nobody edits
--- it. What a migration changes shows here as a difference. Run by the owner of an empty database, with the roles of
--- migrations/roles.sql at hand, it makes the schema again; databases are made by \`bursar migrate\`.
+-- The schema of a Bursar database, written from its catalogue: \`npm run db:dump\` writes it again. What a migration
+-- changes shows here as a difference; nobody edits this file. Run by the owner of an empty database, with the role
+-- of migrations/roles.sql at hand, it makes the schema. Bursar itself makes it with \`bursar migrate\`.
 --
--- Each thing stands after what it needs, and else by kind and name. Left out is what a deployment makes by itself:
--- the months of the ledger (app_private.ai_usage_events_2026_01 and so on), grants to the servers' login roles, and the rows.
--- Left out as well is what PostgreSQL makes along with something else, such as a partition's own indexes.
+-- Each thing stands after what it needs, and else by kind and name. Left out is what a deployment makes: the months
+-- of the ledger (app_private.ai_usage_events_2026_01 and so on), grants to the servers' login roles, and the rows;
+-- and what PostgreSQL makes along with something else, such as the indexes that a partition has from its parent.
 
 set client_encoding to 'UTF8';
 set search_path to '';

@@ -9,6 +9,7 @@ import { readHistory } from '../src/history.ts';
 import { MIGRATIONS_FOLDER, migrate } from '../src/migrate.ts';
 import { withHistoryUpTo } from '../src/migrations/shadow.ts';
 import { dumpSchema } from '../src/schema-dump.ts';
+import { asSuperuser } from './support/database.ts';
 import { createWorkflowDatabases } from './support/project.ts';
 
 // Databases that are in use: migrated to each version that there was, filled as one of that version may be, and
@@ -27,7 +28,11 @@ async function createDatabase(name: string) {
   return urls;
 }
 
+/** A login that the data maps to a user: roles are the cluster's, and not in the data of a database. */
+const LOGIN = 'ada_the_dba';
+
 beforeAll(async () => {
+  await asSuperuser('postgres', (client) => client.query(`create role ${LOGIN} login`));
   const urls = await createDatabase('fresh');
   await migrate(urls, quiet);
   fresh = await withClient(urls.owner, dumpSchema);
@@ -35,6 +40,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const drop of dropped) await drop();
+  await asSuperuser('postgres', (client) => client.query(`drop role ${LOGIN}`));
 });
 
 async function dataOf(file: string): Promise<string> {

@@ -122,10 +122,15 @@ export function columnSettings(table: string, column: Column, parent?: Column): 
 const COMPRESSION: Record<string, string> = { p: 'pglz', l: 'lz4' };
 
 /** What a partition or a heir has otherwise than its parent. */
-export function differences(table: string, column: Column, parent: Column): string[] {
+export function differences(
+  table: string,
+  column: Column,
+  parent: Column,
+  hasDefault: boolean,
+): string[] {
   const alter = (what: string) => `alter table ${table} alter column ${column.name} ${what};`;
   const found: string[] = [];
-  if (column.expression !== parent.expression && column.generated === '') {
+  if (hasDefault && column.expression !== parent.expression && column.generated === '') {
     found.push(
       alter(
         column.expression === null ? 'drop default' : `set default ${ourStyle(column.expression)}`,

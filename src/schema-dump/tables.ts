@@ -74,12 +74,17 @@ function tableItself(
       ...(table.owner === null ? [] : [`alter table ${name} owner to ${table.owner};`]),
       ...columns.flatMap((column) => {
         const parent = inheritedFrom(column);
-        const settings = columnSettings(name, column, parent);
-        const differs =
+        // An attached partition was made with all that is its own.
+        const isMadeByParent =
           parent !== undefined &&
           !column.isLocal &&
           !(table.bound !== null && hasOwnOrder(columns, parents));
-        return [...settings, ...(differs ? differences(name, column, parent) : [])];
+        return [
+          ...columnSettings(name, column, isMadeByParent ? parent : undefined),
+          ...(isMadeByParent
+            ? differences(name, column, parent, !apart(`pg_attrdef ${column.defaultOid}`))
+            : []),
+        ];
       }),
       ...columns
         .filter(({ notNull }) => notNull !== null && !notNull.isValid && !notNull.isInherited)
@@ -168,7 +173,7 @@ export function columnDefaults(name: string, home: string, columns: readonly Col
         name: column.name,
         ...(column.generated === '' ? { leaves: LEAVES.expression } : {}),
         write: (apart) =>
-          apart(id) && column.isLocal
+          apart(id)
             ? [
                 `alter table ${name} alter column ${column.name} set default ${ourStyle(column.expression ?? '')};`,
               ]

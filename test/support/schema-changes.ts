@@ -34,6 +34,11 @@ export const CHANGES: Readonly<Record<string, readonly Change[]>> = {
       'alter default privileges in schema app_hidden grant usage on sequences to public',
       '+ alter default privileges in schema app_hidden grant usage on sequences to public;',
     ],
+    [
+      'default privileges of everybody in a schema',
+      'alter default privileges in schema app_hidden grant execute on functions to public',
+      '+ alter default privileges in schema app_hidden grant execute on functions to public;',
+    ],
   ],
   types: [
     [

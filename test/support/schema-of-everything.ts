@@ -91,6 +91,10 @@ export const STEPS: readonly (readonly string[])[] = [
        primary key (happened, region, id), constraint amount_is_known check (amount is not null)
      ) partition by range (happened)`,
     'create table app_public.empty ()',
+    `create table app_private.constants (
+       span interval default '1 month 2 days', fraction float8 default float8 '0.1234567890123456', bytes bytea default '\\x00ff',
+       day date default '2026-02-03', moment timestamptz default '2026-02-03 04:05Z', price money default 5
+     )`,
   ],
 
   [
