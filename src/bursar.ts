@@ -78,6 +78,11 @@ function appended(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
+// Whoever reads the output may have read enough: `bursar … | head -1`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

@@ -4,6 +4,7 @@ import { withClient } from './database.ts';
 import { appliedOf, readHistory } from './history.ts';
 import { lint } from './lint.ts';
 import { loginOf, MIGRATIONS_FOLDER } from './migrate.ts';
+import { POWERS } from './role-powers.ts';
 
 /** One thing that the database must have: empty `missing` when it does. */
 export type Finding = { readonly what: string; readonly missing: readonly string[] };
@@ -225,6 +226,8 @@ async function auditTrail(client: Client): Promise<Finding> {
              has_any_column_privilege('bursar_user', c.oid, 'insert, update')
              or has_table_privilege('bursar_user', c.oid, 'delete')
            )
+         union
+         select to_regclass('app_private.authenticators')
        ),
        needed (oid, event, bit, functions) as (
          select w.oid, e.event, e.bit, array['app_private.audit()', 'app_private.audit_departure()']
@@ -239,6 +242,8 @@ async function auditTrail(client: Client): Promise<Finding> {
        where not exists (
          select from pg_trigger t
          where t.tgrelid = n.oid and t.tgtype & n.bit <> 0 and t.tgenabled in ('O', 'A')
+           -- for every row and column
+           and t.tgqual is null and t.tgattr = ''::int2vector
            and t.tgfoid in (select to_regprocedure(f) from unnest(n.functions) as f)
        )`,
     ),
@@ -254,15 +259,13 @@ async function logins(client: Client): Promise<Finding> {
        from app_public.users u
        where u.pg_role is not null and not exists (select from pg_roles where rolname = u.pg_role)
        union all
-       select format('%s, which speaks for %s, %s: no policy binds it', u.pg_role, u.username, power)
+       select format('%s, which speaks for %s, %s: no policy binds it', u.pg_role, u.username, powers.power)
        from app_public.users u join pg_roles r on r.rolname = u.pg_role
-         cross join lateral (values
-           (r.rolsuper, 'is a superuser'),
-           (r.rolbypassrls, 'bypasses row security'),
-           (pg_has_role(r.oid, (select relowner from pg_class where oid = 'app_public.users'::regclass), 'member'),
-             'may become the database''s owner')
-         ) as powers (has, power)
-       where has`,
+         cross join lateral ${POWERS} as powers
+       union all
+       select format('%s, which speaks for %s, can''t log in: bursar dba remove %I', u.pg_role, u.username, u.pg_role)
+       from app_public.users u join pg_roles r on r.rolname = u.pg_role
+       where not r.rolcanlogin`,
     ),
   };
 }

@@ -9,7 +9,7 @@ import {
   readSigningSecret,
 } from './configuration.ts';
 import { withClient } from './database.ts';
-import { addDba, listDbas, psqlUrl, removeDba } from './dba.ts';
+import { addDba, listDbas, psqlCommand, removeDba } from './dba.ts';
 import { type Demo, makeDemo, readDemo } from './demo.ts';
 import { openDevelopmentDatabase, startDevelopmentDatabase } from './development.ts';
 import { signToken } from './identity.ts';
@@ -127,7 +127,7 @@ export async function addDbaCommand(
       say(`The login role ${name} speaks for ${username}.`);
       if (!made) say('It existed already, and keeps its password.');
       if (shown !== undefined) say(`Password: ${shown} (it is shown this once)`);
-      say(`psql ${await psqlUrl(client, name)}`);
+      say(await psqlCommand(client, name));
     }),
   );
 }
@@ -135,9 +135,12 @@ export async function addDbaCommand(
 export async function removeDbaCommand(name: string): Promise<void> {
   await withDatabase((urls) =>
     withClient(urls.owner, async (client) => {
-      const { username, dropped } = await removeDba(client, name);
+      const { username, left } = await removeDba(client, name);
       say(`The login role ${name} no longer speaks for ${username}.`);
-      if (!dropped) say('The role itself stays, without rights in this database.');
+      if (left === 'role') say('The role itself stays as it is.');
+      if (left === 'role without login') {
+        say('The role itself stays, since things depend on it, and can no longer log in.');
+      }
     }),
   );
 }

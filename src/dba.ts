@@ -1,5 +1,6 @@
 import { type Client, DatabaseError, escapeIdentifier, escapeLiteral } from 'pg';
 import { verifierOf } from './password.ts';
+import { POWERS } from './role-powers.ts';
 import { findUser } from './users.ts';
 
 /**
@@ -13,6 +14,7 @@ export const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   search_path: 'app_public, pg_temp',
   statement_timeout: '60s',
   lock_timeout: '5s',
+  TimeZone: 'UTC',
   // A transaction that somebody forgot holds its locks for no longer than this.
   idle_in_transaction_session_timeout: '60s',
 };
@@ -38,11 +40,42 @@ export type Dba = {
 export async function addDba(
   client: Client,
   name: string,
-  user: string,
+  nameOrId: string,
   choosePassword: () => Promise<string>,
 ): Promise<{ username: string; made: boolean }> {
   requireRoleName(name);
-  const { id, username } = await findUser(client, user);
+  const user = await findUser(client, nameOrId);
+  const existing = await roleOf(client, name);
+  // Before anything is looked at that may have changed when it has been typed.
+  const isNew = existing === undefined || (existing.isOurs && !existing.canLogIn);
+  const verifier = isNew ? verifierOf(await choosePassword()) : undefined;
+  const role = escapeIdentifier(name);
+  await inTransaction(client, async () => {
+    if (verifier !== undefined) {
+      const verb = existing === undefined ? 'create' : 'alter';
+      await client.query(`${verb} role ${role} login password ${escapeLiteral(verifier)}`);
+      await client.query(`comment on role ${role} is ${escapeLiteral(MADE_BY_BURSAR)}`);
+    }
+    await requireHarmless(client, name);
+    await client.query(`grant bursar_user to ${role}`);
+    await requireInheritance(client, name);
+    const database = await databaseOf(client);
+    await client.query(`grant connect on database ${database} to ${role}`);
+    for (const [setting, value] of Object.entries(SESSION_SETTINGS)) {
+      const values = value.split(', ').map(escapeLiteral).join(', ');
+      await client.query(`alter role ${role} in database ${database} set ${setting} to ${values}`);
+    }
+    await mapTo(client, name, user);
+  });
+  return { username: user.username, made: isNew };
+}
+
+/** A role speaks for one user, and a user has one role: whoever came first keeps it. */
+async function mapTo(
+  client: Client,
+  name: string,
+  { id, username }: { id: string; username: string },
+): Promise<void> {
   const taken = await client.query<{ username: string; pg_role: string }>(
     'select username, pg_role from app_public.users where pg_role = $1 or (id = $2 and pg_role is not null)',
     [name, id],
@@ -53,37 +86,42 @@ export async function addDba(
       `The login role ${other.pg_role} speaks for ${other.username} already: remove it first (bursar dba remove ${other.pg_role}).`,
     );
   }
-  const exists = (await client.query('select from pg_roles where rolname = $1', [name])).rowCount;
-  const password = exists ? undefined : verifierOf(await choosePassword());
-  const role = escapeIdentifier(name);
-  await inTransaction(client, async () => {
-    if (password === undefined) {
-      await requireHarmless(client, name);
-    } else {
-      await client.query(`create role ${role} login password ${escapeLiteral(password)}`);
-      await client.query(`comment on role ${role} is ${escapeLiteral(MADE_BY_BURSAR)}`);
-    }
-    await client.query(`grant bursar_user to ${role}`);
-    await requireInheritance(client, name);
-    const database = await databaseOf(client);
-    await client.query(`grant connect on database ${database} to ${role}`);
-    for (const [setting, value] of Object.entries(SESSION_SETTINGS)) {
-      const values = value.split(', ').map(escapeLiteral).join(', ');
-      await client.query(`alter role ${role} in database ${database} set ${setting} to ${values}`);
-    }
-    await client.query('update app_public.users set pg_role = $1 where id = $2', [name, id]);
-  });
-  return { username, made: !exists };
+  const mapped = await client.query(
+    'update app_public.users set pg_role = $1 where id = $2 and pg_role is null',
+    [name, id],
+  );
+  if (mapped.rowCount !== 1) throw new Error(`The user ${username} has just changed: try again.`);
+}
+
+async function roleOf(
+  client: Client,
+  name: string,
+): Promise<{ isOurs: boolean; canLogIn: boolean; isUsedElsewhere: boolean } | undefined> {
+  const { rows } = await client.query<{
+    isOurs: boolean;
+    canLogIn: boolean;
+    isUsedElsewhere: boolean;
+  }>(
+    `select coalesce(shobj_description(oid, 'pg_authid') = $2, false) as "isOurs", rolcanlogin as "canLogIn",
+       exists (
+         select from pg_db_role_setting s
+         where s.setrole = r.oid and s.setdatabase <> 0
+           and s.setdatabase <> (select oid from pg_database where datname = current_database())
+       ) as "isUsedElsewhere"
+     from pg_roles r where rolname = $1`,
+    [name, MADE_BY_BURSAR],
+  );
+  return rows[0];
 }
 
 /**
  * Takes a login role's user away: its open sessions speak for nobody from their next statement on. The role is
- * dropped if Bursar made it, and left alone otherwise.
+ * dropped if Bursar made it, and left alone otherwise: also where another database of the cluster gives it to somebody.
  */
 export async function removeDba(
   client: Client,
   name: string,
-): Promise<{ username: string; dropped: boolean }> {
+): Promise<{ username: string; left: 'nothing' | 'role' | 'role without login' }> {
   return inTransaction(client, async () => {
     const { rows } = await client.query<{ username: string }>(
       'update app_public.users set pg_role = null where pg_role = $1 returning username',
@@ -93,21 +131,18 @@ export async function removeDba(
     if (username === undefined) {
       throw new Error(`The login role ${name} speaks for no user: there is nothing to remove.`);
     }
-    const existing = await client.query<{ is_ours: boolean }>(
-      `select coalesce(shobj_description(oid, 'pg_authid') = $2, false) as is_ours
-       from pg_roles where rolname = $1`,
-      [name, MADE_BY_BURSAR],
-    );
-    const [role] = existing.rows;
-    if (role === undefined) return { username, dropped: false };
+    const existing = await roleOf(client, name);
+    if (existing === undefined) return { username, left: 'nothing' };
 
-    const quoted = escapeIdentifier(name);
+    const role = escapeIdentifier(name);
     const database = await databaseOf(client);
-    await client.query(`alter role ${quoted} in database ${database} reset all`);
-    await client.query(`revoke bursar_user from ${quoted}`);
-    await client.query(`revoke connect on database ${database} from ${quoted}`);
-    if (!role.is_ours) return { username, dropped: false };
-    return { username, dropped: await dropUnlessUsed(client, quoted) };
+    await client.query(`alter role ${role} in database ${database} reset all`);
+    await client.query(`revoke connect on database ${database} from ${role}`);
+    if (existing.isUsedElsewhere) return { username, left: 'role' };
+    await client.query(`revoke bursar_user from ${role}`);
+    if (!existing.isOurs) return { username, left: 'role' };
+    const dropped = await dropUnlessUsed(client, role);
+    return { username, left: dropped ? 'nothing' : 'role without login' };
   });
 }
 
@@ -130,18 +165,27 @@ export async function listDbas(client: Client): Promise<Dba[]> {
   return rows;
 }
 
-/** The login in psql's own words, without the password. */
-export async function psqlUrl(client: Client, name: string): Promise<string> {
+/** How psql is called with the login, in a shell, without the password. */
+export async function psqlCommand(client: Client, name: string): Promise<string> {
   const { rows } = await client.query<{ name: string }>('select current_database() as name');
   const host = client.host.includes(':') ? `[${client.host}]` : client.host;
   const database = encodeURIComponent(rows[0]?.name ?? '');
-  return `postgres://${encodeURIComponent(name)}@${host}:${client.port}/${database}`;
+  // encodeURIComponent leaves what a shell reads in its own way.
+  const role = encodeURIComponent(name).replace(
+    /['()*!]/g,
+    (c) => `%${c.charCodeAt(0).toString(16)}`,
+  );
+  return `psql postgres://${role}@${host}:${client.port}/${database}`;
 }
 
 function requireRoleName(name: string): void {
   const bytes = Buffer.byteLength(name);
   if (bytes < 1 || bytes > 63) {
     throw new Error(`The name of a login role has 1 to 63 bytes, not ${bytes}.`);
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(name)) {
+    throw new Error('The name of a login role has no control characters, such as a line break.');
   }
   if (/^pg_/.test(name)) {
     throw new Error(`Names of roles that begin with pg_ are PostgreSQL's own: not "${name}".`);
@@ -151,20 +195,11 @@ function requireRoleName(name: string): void {
 /** A role with powers of its own would not be under the policies. */
 async function requireHarmless(client: Client, name: string): Promise<void> {
   const { rows } = await client.query<{ power: string }>(
-    `select power
-     from pg_roles r
-       cross join lateral (values
-         (rolsuper, 'is a superuser'),
-         (rolbypassrls, 'bypasses row security'),
-         (rolcreaterole, 'may create roles'),
-         (rolreplication, 'may replicate the whole cluster'),
-         (not rolcanlogin, 'can''t log in'),
-         (rolname = current_user, 'owns the database'),
-         (pg_has_role(oid, current_user, 'member'), 'may become the database''s owner'),
-         (rolname in (select role_name from app_private.authenticators), 'is a server''s, which speaks for everybody')
-       ) as powers (has, power)
-     where rolname = $1 and has
-     limit 1`,
+    `select power from pg_roles r cross join lateral ${POWERS} as powers where rolname = $1
+     union all
+     select 'can''t log in' from pg_roles where rolname = $1 and not rolcanlogin
+     union all
+     select 'is a server''s, which speaks for everybody' from app_private.authenticators where role_name = $1`,
     [name],
   );
   if (rows[0] === undefined) return;
@@ -173,14 +208,17 @@ async function requireHarmless(client: Client, name: string): Promise<void> {
 
 /** Rights that a session must first take with `set role` are none to somebody in psql. */
 async function requireInheritance(client: Client, name: string): Promise<void> {
-  const { rows } = await client.query<{ inherits: boolean }>(
-    "select pg_has_role($1, 'bursar_user', 'usage') as inherits",
+  const { rows } = await client.query<{ inherits: boolean; byGrant: boolean }>(
+    `select pg_has_role($1, 'bursar_user', 'usage') as inherits,
+       current_setting('server_version_num')::int >= 160000 as "byGrant"`,
     [name],
   );
   if (rows[0]?.inherits === true) return;
-  throw new Error(
-    `The role ${name} does not inherit what it is granted: alter role ${escapeIdentifier(name)} inherit.`,
-  );
+  const role = escapeIdentifier(name);
+  const remedy = rows[0]?.byGrant
+    ? `grant bursar_user to ${role} with inherit true`
+    : `alter role ${role} inherit`;
+  throw new Error(`The role ${name} does not inherit what it is granted: ${remedy}.`);
 }
 
 /** @returns Whether it was dropped: a role that owns things, here or in another database, can't be. */

@@ -33,34 +33,37 @@ export async function askForPassword(name: string): Promise<string | undefined> 
     for await (const line of createInterface({ input: process.stdin })) return required(line);
     return undefined;
   }
-  const first = await ask(`Password for ${name} (leave it empty to have one made): `);
-  if (first === '') return undefined;
-  const password = required(first);
-  if ((await ask('And again: ')) !== password) throw new Error('The two passwords differ.');
-  return password;
+  // One for both questions: what was pasted in one go would be lost between two.
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
+  const lines = terminal[Symbol.asyncIterator]();
+  const ask = async (question: string) => {
+    process.stderr.write(question);
+    const { value, done } = await lines.next();
+    process.stderr.write('\n');
+    if (done) throw new Error('No password was given.');
+    return value;
+  };
+  try {
+    const first = await ask(`Password for ${name} (leave it empty to have one made): `);
+    if (first === '') return undefined;
+    const password = required(first);
+    if ((await ask('And again: ')) !== password) throw new Error('The two passwords differ.');
+    return password;
+  } finally {
+    terminal.close();
+  }
 }
 
 /** Other characters are sent in another form by some clients than by others. */
 function required(password: string): string {
+  if (password.length < SHORTEST) {
+    throw new Error(`A password has ${SHORTEST} characters or more, not ${password.length}.`);
+  }
   if (!/^[\x20-\x7e]+$/.test(password)) {
     throw new Error(
       'A password has printable ASCII characters only: every client sends them alike.',
     );
   }
-  if (password.length < SHORTEST) {
-    throw new Error(`A password has ${SHORTEST} characters or more, not ${password.length}.`);
-  }
   return password;
-}
-
-async function ask(question: string): Promise<string> {
-  process.stderr.write(question);
-  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
-  try {
-    return await terminal.question('');
-  } finally {
-    terminal.close();
-    process.stderr.write('\n');
-  }
 }

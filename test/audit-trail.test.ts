@@ -255,7 +255,7 @@ describe('whatever decides about money and rights', () => {
     [
       `select delete_group_ai_budget('00000000-0000-4000-8000-00000000000b')`,
       'budget of group Art',
-      'limit $1,000,000,000.00 → none, applies to member → group, period day → month',
+      'limit $1,000,000,000.00 → none',
     ],
     [
       `delete from groups where id = '00000000-0000-4000-8000-00000000000b'`,
@@ -346,12 +346,10 @@ describe('whatever decides about money and rights', () => {
     const events = await eventsOf(() =>
       asOwner('update app_public.groups set id = $2 where id = $1', [group, id]),
     );
-    expect(events.map((e) => [e.group_id, e.old_row?.id, e.new_row?.id]).sort()).toEqual(
-      [
-        [group, group, undefined],
-        [id, undefined, id],
-      ].sort(),
-    );
+    expect(events.map((e) => [e.action, e.group_id, e.old_row?.id, e.new_row?.id]).sort()).toEqual([
+      ['delete', group, group, undefined],
+      ['insert', id, undefined, id],
+    ]);
   });
 
   test('a table that the owner of the database empties', async () => {
@@ -360,7 +358,7 @@ describe('whatever decides about money and rights', () => {
     await client.query('begin');
     await client.query('truncate app_public.features');
     const { rows } = await client.query(
-      `select action, subject, login_role, change from app_public.audit_trail order by changed_at desc limit 1`,
+      `select action, subject, login_role, what, change from app_public.audit_trail order by changed_at desc limit 1`,
     );
     await client.query('rollback');
     await client.end();
@@ -369,6 +367,7 @@ describe('whatever decides about money and rights', () => {
         action: 'truncate',
         subject: 'features',
         login_role: 'bursar_owner',
+        what: 'all of features',
         change: 'all rows removed',
       },
     ]);
@@ -454,6 +453,116 @@ describe('what goes along', () => {
     expect(events).toHaveLength(2);
     for (const event of events)
       expect(event).toMatchObject({ actor_id: id, actor_name: 'last act' });
+  });
+});
+
+describe('what was written stays what it was', () => {
+  const wordsOf = async (group: string) =>
+    (
+      await inPsql(
+        'organization_auditor',
+        'select organization, what from app_public.audit_trail where group_id = $1 order by changed_at',
+        [group],
+      )
+    ).rows;
+
+  test('names are those of the moment: a new name, or a new owner of an id, changes no history', async () => {
+    const group = await newGroup('Secret project');
+    await asOwner(setBudget, [group, 1]);
+    await asOwner(`update app_public.groups set name = 'Innocent' where id = $1`, [group]);
+    await asOwner('delete from app_public.groups where id = $1', [group]);
+    await asOwner(
+      `insert into app_public.groups (id, organization_id, name) values ($1, $2, 'Somebody else''s')`,
+      [group, world.foreignOrganization],
+    );
+    expect(await wordsOf(group)).toEqual([
+      { organization: 'Home', what: 'group Secret project' },
+      { organization: 'Home', what: 'budget of group Secret project' },
+      { organization: 'Home', what: 'group Innocent' },
+      { organization: 'Home', what: 'group Innocent' },
+      { organization: 'Home', what: 'budget of group Innocent' },
+    ]);
+  });
+
+  test('who has left is named, to readers who can no longer see them', async () => {
+    const id = randomUUID();
+    await asOwner(`insert into app_public.users (id, username) values ($1, 'leaver')`, [id]);
+    await asOwner(
+      'insert into app_public.organization_members (organization_id, user_id) values ($1, $2)',
+      [world.organization, id],
+    );
+    await asOwner('delete from app_public.organization_members where user_id = $1', [id]);
+    const { rows } = await inPsql(
+      'organization_auditor',
+      'select what, change from app_public.audit_trail where user_id = $1 order by changed_at',
+      [id],
+    );
+    expect(rows).toEqual([
+      { what: 'member leaver', change: 'added' },
+      { what: 'member leaver', change: 'removed' },
+    ]);
+  });
+
+  test('a change of an email address is known, and the address is not', async () => {
+    const [event] = await eventsOf(() =>
+      inPsql('owner', `update app_public.users set email = 'new@home.test' where id = $1`, [
+        world.people.member,
+      ]),
+    );
+    expect(event).toMatchObject({
+      what: 'user member',
+      change: 'email changed',
+      new_row: { email: 'changed' },
+    });
+    expect(JSON.stringify(event)).not.toContain('home.test');
+  });
+
+  test('times in it are those of UTC, wherever the session is', async () => {
+    const session = await sessions.of(world.people.organization_admin);
+    await session.query(`set timezone to 'Asia/Kolkata'`);
+    const [event] = await eventsOf(() =>
+      session.query('insert into app_public.groups (organization_id, name) values ($1, $2)', [
+        world.organization,
+        'Made in India',
+      ]),
+    );
+    await session.query('reset timezone');
+    expect(event?.new_row?.created_at).toMatch(/\+00:00$/);
+  });
+
+  test('a name has no room for what would make the trail unreadable', async () => {
+    const padded = `'Acme' || repeat(' ', 1000)`;
+    for (const sql of [
+      `update app_public.organizations set name = ${padded}`,
+      `update app_public.groups set name = ${padded} where id <> organization_id`,
+      `update app_public.users set username = ${padded} where id = app_hidden.current_user_id()`,
+    ]) {
+      await expect(inPsql('owner', sql), sql).rejects.toMatchObject({
+        code: '23514',
+        constraint: expect.stringContaining('_has_200_characters_at_most'),
+      });
+    }
+  });
+
+  test('who is no user can’t be mistaken for one who is named like a login', async () => {
+    const id = randomUUID();
+    await asOwner(`insert into app_public.users (id, username) values ($1, 'bursar_owner')`, [id]);
+    await newGroup('Whose?');
+    const { rows } = await asOwner(
+      `select who from app_public.audit_trail where what = 'group Whose?'`,
+    );
+    expect(rows).toEqual([{ who: 'bursar_owner (no user)' }]);
+  });
+
+  test('which logins may speak for everybody is written down too', async () => {
+    const events = await eventsOf(async () => {
+      await asOwner(`insert into app_private.authenticators (role_name) values ('another_server')`);
+      await asOwner(`delete from app_private.authenticators where role_name = 'another_server'`);
+    });
+    expect(events.map((event) => `${event.what} ${event.change}`)).toEqual([
+      'server login another_server added',
+      'server login another_server removed',
+    ]);
   });
 });
 

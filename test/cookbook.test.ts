@@ -122,7 +122,7 @@ const ANSWERS: Record<number, object[]> = {
   13: [{ from_when: null, until_when: null, input: '$3.00', output: '$15.00', cache_read: null }],
   14: [
     { who: 'adam', door: 'sql', change: 'limit $8.00 → $10.00' },
-    { who: 'bursar_owner', change: 'limit none → $8.00, period month → day' },
+    { who: 'bursar_owner (no user)', change: 'limit none → $8.00, period month → day' },
   ],
   15: [{ who: 'adam', organization: 'Acme', what: 'budget of group Marketing' }],
   16: [

@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { check } from '../src/check.ts';
 import { withClient } from '../src/database.ts';
-import { addDba, listDbas, psqlUrl, removeDba } from '../src/dba.ts';
+import { addDba, listDbas, psqlCommand, removeDba } from '../src/dba.ts';
 import { endAllCommands, expectPlainWords, run } from './support/command-line.ts';
 import { asSuperuser, createTestDatabase, type TestDatabase } from './support/database.ts';
 import { createWorld, type World } from './support/world.ts';
@@ -58,7 +58,11 @@ const remove = (name: string) =>
   withClient(database.urls.owner, (client) => removeDba(client, name));
 
 async function logIn(name: string, password = 'a password for tests'): Promise<Client> {
-  const url = new URL(await withClient(database.urls.owner, (client) => psqlUrl(client, name)));
+  const url = new URL(
+    (await withClient(database.urls.owner, (client) => psqlCommand(client, name))).slice(
+      'psql '.length,
+    ),
+  );
   url.password = encodeURIComponent(password);
   const client = new Client({ connectionString: url.href });
   await client.connect();
@@ -189,12 +193,26 @@ describe('bursar dba add', () => {
     ['bypasses', 'bypassrls login', /bypasses row security/],
     ['creates roles', 'createrole login', /may create roles/],
     ['replicates', 'replication login', /may replicate/],
+    [
+      'may become a superuser',
+      'login in role postgres',
+      /may become postgres, which bypasses row security/,
+    ],
+    [
+      'writes all data',
+      'login in role pg_write_all_data',
+      /may become pg_write_all_data, which reaches data past the policies/,
+    ],
     ['has no login', 'nologin', /can't log in/],
-    ['is a member of the owner', 'login in role bursar_owner', /may become the database's owner/],
+    [
+      'may become the owner',
+      'login in role bursar_owner',
+      /may become bursar_owner, which may create roles/,
+    ],
     [
       'does not inherit',
       'login noinherit',
-      /does not inherit what it is granted: alter role "\w+" inherit/,
+      /does not inherit what it is granted: (alter role "\w+" inherit|grant bursar_user to "\w+" with inherit true)/,
     ],
   ])('refuses an existing role that is not harmless: %s', async (_is, options, words) => {
     const name = newName();
@@ -225,6 +243,7 @@ describe('bursar dba add', () => {
     ['pg_monitor', 'member', /begin with pg_/],
     ['', 'member', /1 to 63 bytes, not 0/],
     ['ü'.repeat(32), 'member', /1 to 63 bytes, not 64/],
+    ['two\nlines', 'member', /no control characters/],
     ['free_name', 'nobody of that name', /There is no user "nobody of that name"/],
   ])('refuses %j for %j', async (name, user, words) => {
     await expect(add(name, user)).rejects.toThrow(words);
@@ -238,6 +257,18 @@ describe('bursar dba add', () => {
       `The login role ${first} speaks for member already: remove it first (bursar dba remove ${first}).`,
     );
     await expect(add(first, 'auditor')).rejects.toThrow(`speaks for member already`);
+    // Somebody was quicker, while a password was typed.
+    const slow = newName();
+    await expect(
+      withClient(database.urls.owner, (client) =>
+        addDba(client, slow, 'auditor', async () => {
+          await add(second, 'auditor');
+          return 'typed slowly';
+        }),
+      ),
+    ).rejects.toThrow(`The login role ${second} speaks for auditor already`);
+    expect(await exists(slow)).toBe(false);
+    await remove(second);
     expect(await exists(second)).toBe(false);
   });
 });
@@ -290,7 +321,7 @@ describe('bursar dba remove', () => {
     await inDatabase((client) =>
       client.query(`create schema hobby_${name} authorization ${client.escapeIdentifier(name)}`),
     );
-    expect(await remove(name)).toEqual({ username: 'owner', dropped: false });
+    expect(await remove(name)).toEqual({ username: 'owner', left: 'role without login' });
     expect(
       await one(
         database.owner as unknown as Client,
@@ -299,11 +330,50 @@ describe('bursar dba remove', () => {
     ).toEqual({ rolcanlogin: false, granted: false });
   });
 
+  test('a role that was kept without its login gets one again', async () => {
+    const name = newName();
+    await add(name, 'owner');
+    await inDatabase((client) =>
+      client.query(`create schema kept_${name} authorization ${client.escapeIdentifier(name)}`),
+    );
+    await remove(name);
+    expect(await add(name, 'member', 'another password')).toEqual({
+      username: 'member',
+      made: true,
+    });
+    const session = await logIn(name, 'another password');
+    expect(await one(session, 'select app_hidden.current_user_id() as id')).toEqual({
+      id: world.people.member,
+    });
+  });
+
+  test('leaves a role alone that speaks for somebody in another database too', async () => {
+    const name = newName();
+    await add(name, 'member');
+    const elsewhere = await createTestDatabase();
+    const world2 = await createWorld(elsewhere.owner);
+    const there = <T>(work: (client: Client) => Promise<T>) =>
+      withClient(elsewhere.urls.owner, work);
+    try {
+      expect(
+        await there((client) => addDba(client, name, world2.people.auditor, async () => '')),
+      ).toEqual({ username: 'auditor', made: false });
+      expect(await remove(name)).toEqual({ username: 'member', left: 'role' });
+      expect(await there(listDbas)).toMatchObject([{ name, username: 'auditor', canLogIn: true }]);
+      expect(await there((client) => removeDba(client, name))).toEqual({
+        username: 'auditor',
+        left: 'nothing',
+      });
+    } finally {
+      await elsewhere.drop();
+    }
+  });
+
   test('forgets a role that somebody dropped', async () => {
     const name = newName();
     await add(name, 'member');
     await inDatabase((client) => client.query(`drop owned by ${name}; drop role ${name}`));
-    expect(await remove(name)).toEqual({ username: 'member', dropped: false });
+    expect(await remove(name)).toEqual({ username: 'member', left: 'nothing' });
     expect(await withClient(database.urls.owner, listDbas)).toEqual([]);
   });
 });
@@ -326,6 +396,19 @@ describe('bursar check', () => {
     );
   });
 
+  test('names logins that may become more than they are, or can’t log in', async () => {
+    const [mighty, locked] = [newName('mighty'), newName('locked')];
+    await add(mighty, 'auditor');
+    await add(locked, 'member');
+    await inDatabase((client) =>
+      client.query(`grant postgres to ${mighty}; alter role ${locked} nologin`),
+    );
+    expect(await missing()).toBe(
+      `${mighty}, which speaks for auditor, may become postgres, which bypasses row security: no policy binds it\n` +
+        `${locked}, which speaks for member, can't log in: bursar dba remove ${locked}`,
+    );
+  });
+
   test('names a table that leaves no trail any more', async () => {
     const trigger = 'trigger write_audit_trail_of_updates';
     await database.owner.query(`alter table app_public.group_ai_budgets disable ${trigger}`);
@@ -333,6 +416,14 @@ describe('bursar check', () => {
       "app_public.group_ai_budgets has no enabled trigger for update: select app_private.keep_audit_trail('app_public.group_ai_budgets')",
     );
     await database.owner.query(`alter table app_public.group_ai_budgets enable ${trigger}`);
+    await database.owner.query(
+      `create or replace ${trigger} after update on app_public.group_ai_budgets
+         for each statement when (false) execute function app_private.audit('group_id')`,
+    );
+    expect(await missing()).toContain('app_public.group_ai_budgets has no enabled trigger for upd');
+    await database.owner.query(
+      `select app_private.keep_audit_trail('app_public.group_ai_budgets')`,
+    );
     await database.owner.query(
       'alter table app_public.audit_events disable trigger audit_events_stay',
     );

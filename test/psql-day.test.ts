@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withClient } from '../src/database.ts';
-import { addDba, psqlUrl } from '../src/dba.ts';
+import { addDba, psqlCommand } from '../src/dba.ts';
 import { makeDemo } from '../src/demo.ts';
 import { asSuperuser, createTestDatabase, type TestDatabase } from './support/database.ts';
 import { psqlIsHere, runPsql } from './support/psql.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
     for (const user of LOGINS) {
       const name = `${user} of the day`;
       await addDba(client, name, user, async () => 'a good password');
-      const url = new URL(await psqlUrl(client, name));
+      const url = new URL((await psqlCommand(client, name)).slice('psql '.length));
       url.password = 'a good password';
       urls.set(user, url.href);
     }
@@ -79,7 +79,7 @@ describe.skipIf(!psqlIsHere)('a day in psql', () => {
     [
       'adam',
       '\\dT+ site_role',
-      { prints: /owner: everything\. user_admin: groups, members and budgets/ },
+      { prints: /owner: everything\. user_admin: users, members, groups, budgets/ },
     ],
     ['adam', '\\dp features', { prints: /feature_is_set_by_owners \(w\)/ }],
     // A group is added, gets a member and a budget.

@@ -1,5 +1,5 @@
 --! Previous: sha1:f86e62877afb4e0a96fb9ebd4050570d98454cb6
---! Hash: sha1:62953b85adbf367e38a802aa92812da5f17113fd
+--! Hash: sha1:723b98345316dfdabd3f27b086e0edff8cfc03fc
 --! Message: audit trail and refusals that say why
 
 -- Psql is told why something was refused, everything has a comment, and every change of what decides about
@@ -25,8 +25,11 @@ create table app_public.audit_events (
   action app_public.audit_action not null,
   subject text not null,
   organization_id uuid,
+  organization_name text,
   group_id uuid,
+  group_name text,
   user_id uuid,
+  user_name text,
   old_row jsonb,
   new_row jsonb
 );
@@ -37,6 +40,26 @@ create index audit_events_by_organization on app_public.audit_events (organizati
 create index audit_events_by_group on app_public.audit_events (group_id, changed_at);
 create index audit_events_by_user on app_public.audit_events (user_id, changed_at);
 create index audit_events_by_actor on app_public.audit_events (actor_id, changed_at);
+
+-- Space around a name had no limit, and the trail keeps what it was for good. Few rows can have that much.
+update app_public.users set username = btrim(username) where length(username) > 200;
+update app_public.organizations set name = btrim(name) where length(name) > 200;
+update app_public.groups set name = btrim(name) where length(name) > 200 and id <> organization_id;
+alter table app_public.users drop constraint if exists username_has_200_characters_at_most;
+alter table app_public.users
+  add constraint username_has_200_characters_at_most check (length(username) <= 200) not valid;
+alter table app_public.organizations drop constraint if exists organization_name_has_200_characters_at_most;
+alter table app_public.organizations
+  add constraint organization_name_has_200_characters_at_most check (length(name) <= 200) not valid;
+alter table app_public.groups drop constraint if exists group_name_has_200_characters_at_most;
+alter table app_public.groups
+  add constraint group_name_has_200_characters_at_most check (length(name) <= 200) not valid;
+-- squawk-ignore constraint-missing-not-valid -- tables of people, organizations and groups are read in milliseconds
+alter table app_public.users validate constraint username_has_200_characters_at_most;
+-- squawk-ignore constraint-missing-not-valid -- tables of people, organizations and groups are read in milliseconds
+alter table app_public.organizations validate constraint organization_name_has_200_characters_at_most;
+-- squawk-ignore constraint-missing-not-valid -- tables of people, organizations and groups are read in milliseconds
+alter table app_public.groups validate constraint group_name_has_200_characters_at_most;
 
 --! Included refusals.sql
 -- A refusal says why: to psql in message, detail and hint. The API shows none of it, see docs/errors.md.
@@ -108,8 +131,9 @@ begin
     return null;
   end if;
   get diagnostics context = pg_context;
-  -- Functions speak for themselves, and an insert that could have updated has inserted.
-  if context like E'%\n%' or (tg_op = 'UPDATE' and current_query() ~* '\minsert\M') then
+  -- Functions speak for themselves. A statement that can do one thing or another has done the other; what was
+  -- prepared may be one.
+  if context like E'%\n%' or split_part(current_query(), '''', 1) ~* '\m(insert|merge|execute)\M' then
     return null;
   end if;
   raise notice using
@@ -264,7 +288,7 @@ comment on column app_public.user_site_roles.user_id is 'Who holds the role.';
 comment on column app_public.user_site_roles.role is 'Which role.';
 comment on column app_public.user_site_roles.created_at is 'When it was given (UTC).';
 comment on type app_public.site_role is
-  'owner: everything. user_admin: groups, members and budgets of every organization. auditor: reads everything. ai_gateway: reads everything, records usage and authorizes spend.';
+  'What a user may do on the whole site. owner: everything. user_admin: users, members, groups, budgets and organization roles everywhere. auditor: reads everything, the audit trail included. ai_gateway: reads groups, members, budgets and spend everywhere, records usage and authorizes spend.';
 comment on constraint site_role_belongs_to_a_user on app_public.user_site_roles is
   E'@foreignFieldName siteRoles\nThe user who holds the role.';
 --! EndIncluded users.sql
@@ -1384,6 +1408,86 @@ revoke all on function app_hidden.price_of_usage(text, text, timestamptz, bigint
 comment on function app_hidden.price_of_usage(text, text, timestamptz, bigint, bigint, bigint, bigint) is
   'The prices for usage at a moment and its exact cost in micros, or nulls when a price that it needs is unknown. Where none was known at the time, the first that became known later.';
 --! EndIncluded price-history.sql
+--! Included present-rights.sql
+-- A right that was taken away is gone, also for whoever was quicker: policies look rights up as of the statement, or
+-- of the transaction where it keeps one picture, and both may be older than the commit that took the right.
+
+create or replace function app_private.require_present_rights() returns trigger
+language plpgsql volatile security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if row_security_active(tg_relid) and current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception using
+      errcode = 'BU400',
+      message = format('What rights decide about is written in transactions of isolation level read committed, not %s.', current_setting('transaction_isolation')),
+      hint = 'Another level would go by rights as they were when the transaction began.';
+  end if;
+  return null;
+end
+$$;
+
+revoke all on function app_private.require_present_rights() from public;
+comment on function app_private.require_present_rights() is
+  'Trigger: BU400 where policies would not see that a right has been taken away.';
+
+do $$
+declare
+  written regclass;
+begin
+  foreach written in array array[
+    'app_public.users', 'app_public.user_site_roles', 'app_public.organizations', 'app_public.organization_members',
+    'app_public.organization_member_roles', 'app_public.groups', 'app_public.group_members',
+    'app_public.group_ai_budgets', 'app_public.ai_model_prices', 'app_public.features'
+  ]::regclass[]
+  loop
+    execute format(
+      'create or replace trigger require_present_rights before insert or update or delete on %s
+         for each statement execute function app_private.require_present_rights()', written);
+  end loop;
+end
+$$;
+
+-- Whoever gives a role holds on to the role that lets them: with a statement that is slow, or a transaction that is
+-- open, they could give themselves back what is being taken from them.
+create or replace function app_private.hold_right_to_give() returns trigger
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  giver constant uuid := app_hidden.current_user_id();
+begin
+  -- The policy refuses nobody, and the database's owner needs no role.
+  if giver is null then
+    return new;
+  end if;
+  -- A row lock reads what is there now, and whoever takes the role away waits for this transaction.
+  perform from app_public.user_site_roles s
+  where s.user_id = giver
+    and (s.role = 'owner' or (s.role = 'user_admin' and tg_table_name = 'organization_member_roles'))
+  for key share;
+  if not found and tg_table_name = 'organization_member_roles' then
+    perform from app_public.organization_member_roles r
+    where r.user_id = giver and r.role = 'organization_admin'
+      and r.organization_id = (to_jsonb(new) ->> 'organization_id')::uuid
+    for key share;
+  end if;
+  if not found then
+    perform app_hidden.refuse(tg_table_name);
+  end if;
+  return new;
+end
+$$;
+
+revoke all on function app_private.hold_right_to_give() from public;
+comment on function app_private.hold_right_to_give() is
+  'Trigger: whoever gives a role keeps the right to give it until the transaction ends (42501 when it is gone). It says who may once more, since a policy can''t lock.';
+
+create or replace trigger hold_right_to_give before insert on app_public.user_site_roles
+  for each row execute function app_private.hold_right_to_give();
+create or replace trigger hold_right_to_give before insert on app_public.organization_member_roles
+  for each row execute function app_private.hold_right_to_give();
+--! EndIncluded present-rights.sql
 --! Included usage-tables.sql
 -- Who may read what was used. Nobody writes these tables but through the functions of booking.sql.
 
@@ -3283,10 +3387,13 @@ comment on column app_public.audit_events.actor_name is 'Their username at the t
 comment on column app_public.audit_events.login_role is 'The login role of the session, which nobody can choose.';
 comment on column app_public.audit_events.door is 'Through which door the change came.';
 comment on column app_public.audit_events.action is 'What happened to the row.';
-comment on column app_public.audit_events.subject is 'The table of app_public, such as `group_ai_budgets`.';
+comment on column app_public.audit_events.subject is 'The table, such as `group_ai_budgets`.';
 comment on column app_public.audit_events.organization_id is 'The organization that it concerns; null for prices, features, users and site roles.';
+comment on column app_public.audit_events.organization_name is 'Its name at the time.';
 comment on column app_public.audit_events.group_id is 'The group that it concerns, if one.';
-comment on column app_public.audit_events.user_id is 'The user whom it concerns, if one: a member, or the holder of a role.';
+comment on column app_public.audit_events.group_name is 'Its name at the time.';
+comment on column app_public.audit_events.user_id is 'The user whom it concerns, if one: a member, the holder of a role, or the user themselves.';
+comment on column app_public.audit_events.user_name is 'Their username at the time.';
 comment on column app_public.audit_events.old_row is
   'What it was; null for what was added. Numbers are strings of digits, as everywhere in the API. Without email addresses.';
 comment on column app_public.audit_events.new_row is 'What it became; null for what was deleted.';
@@ -3298,6 +3405,46 @@ comment on type app_public.audit_door is
 --------------------------------------------------------------------------------
 -- How it is written
 --------------------------------------------------------------------------------
+
+create or replace function app_private.audited_name(table_name text, id uuid) returns text
+language sql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+  -- Of what is just going along with something else, as the trail last knew it.
+  select case table_name
+    when 'organizations' then coalesce(
+      (select o.name from app_public.organizations o where o.id = audited_name.id),
+      (
+        select e.organization_name from app_public.audit_events e
+        where e.organization_id = audited_name.id and e.subject = 'organizations'
+        order by e.changed_at desc
+        limit 1
+      )
+    )
+    when 'groups' then coalesce(
+      (select g.name from app_public.groups g where g.id = audited_name.id),
+      (
+        select e.group_name from app_public.audit_events e
+        where e.group_id = audited_name.id and e.subject = 'groups'
+        order by e.changed_at desc
+        limit 1
+      )
+    )
+    when 'users' then coalesce(
+      (select u.username from app_public.users u where u.id = audited_name.id),
+      (
+        select e.user_name from app_public.audit_events e
+        where e.user_id = audited_name.id and e.subject = 'users'
+        order by e.changed_at desc
+        limit 1
+      )
+    )
+  end
+$$;
+
+revoke all on function app_private.audited_name(text, uuid) from public;
+comment on function app_private.audited_name(text, uuid) is
+  'What something is called at the moment of an event: names change, and ids can be taken again by others.';
 
 create or replace function app_private.write_audit_events(
   subject text, action app_public.audit_action, old_rows jsonb[], new_rows jsonb[]
@@ -3330,27 +3477,17 @@ begin
 
   insert into app_public.audit_events (
     changed_at, transaction_id, actor_id, actor_name, login_role, door, action, subject,
-    organization_id, group_id, user_id, old_row, new_row
+    organization_id, organization_name, group_id, group_name, user_id, user_name, old_row, new_row
   )
   select
     clock_timestamp(), transaction, actor_id, actor_name, session_user, door,
-    write_audit_events.action, write_audit_events.subject,
-    case write_audit_events.subject
-      when 'organizations' then r.known ->> 'id'
-      -- A budget that goes with its group is looked up where the group's own end was written a moment ago.
-      when 'group_ai_budgets' then coalesce(
-        (select g.organization_id::text from app_public.groups g where g.id = (r.known ->> 'group_id')::uuid),
-        (
-          select e.organization_id::text from app_public.audit_events e
-          where e.group_id = (r.known ->> 'group_id')::uuid and e.subject = 'groups'
-          order by e.changed_at desc
-          limit 1
-        )
-      )
-      else r.known ->> 'organization_id'
-    end::uuid,
-    case write_audit_events.subject when 'groups' then r.known ->> 'id' else r.known ->> 'group_id' end::uuid,
-    case write_audit_events.subject when 'users' then r.known ->> 'id' else r.known ->> 'user_id' end::uuid,
+    -- A changed primary key is one row that ends and one that begins.
+    case when write_audit_events.action <> 'update' then write_audit_events.action
+      when r.old_row is null then 'insert' when r.new_row is null then 'delete' else 'update' end,
+    write_audit_events.subject,
+    its.organization_id, case when its.organization_id is not null then app_private.audited_name('organizations', its.organization_id) end,
+    its.group_id, case when its.group_id is not null then app_private.audited_name('groups', its.group_id) end,
+    its.user_id, case when its.user_id is not null then app_private.audited_name('users', its.user_id) end,
     r.old_row, r.new_row
   from unnest(old_rows, new_rows) as c (old_row, new_row)
     cross join lateral (
@@ -3361,13 +3498,36 @@ begin
         ) as old_row,
         (
           select jsonb_object_agg(key, case jsonb_typeof(value) when 'number' then to_jsonb(value #>> '{}') else value end)
-          from jsonb_each(c.new_row - 'email')
+          from jsonb_each(case
+            when c.old_row -> 'email' <> c.new_row -> 'email' then jsonb_set(c.new_row, '{email}', '"changed"')
+            else c.new_row - 'email'
+          end)
         ) as new_row
       offset 0
     ) r
+    cross join lateral (
+      select
+        case write_audit_events.subject
+          when 'organizations' then r.known ->> 'id'
+          -- A budget that goes with its group is looked up where the group's own end was written a moment ago.
+          when 'group_ai_budgets' then coalesce(
+            (select g.organization_id::text from app_public.groups g where g.id = (r.known ->> 'group_id')::uuid),
+            (
+              select e.organization_id::text from app_public.audit_events e
+              where e.group_id = (r.known ->> 'group_id')::uuid and e.subject = 'groups'
+              order by e.changed_at desc
+              limit 1
+            )
+          )
+          else r.known ->> 'organization_id'
+        end::uuid as organization_id,
+        case write_audit_events.subject when 'groups' then r.known ->> 'id' else r.known ->> 'group_id' end::uuid as group_id,
+        case write_audit_events.subject when 'users' then r.known ->> 'id' else r.known ->> 'user_id' end::uuid as user_id
+      offset 0
+    ) its
   -- A write that changes nothing but the time of writing is no change.
   where write_audit_events.action <> 'update'
-    or r.old_row - 'updated_at' is distinct from r.new_row - 'updated_at';
+    or c.old_row - 'updated_at' is distinct from c.new_row - 'updated_at';
 end
 $$;
 
@@ -3378,6 +3538,7 @@ comment on function app_private.write_audit_events(text, app_public.audit_action
 create or replace function app_private.audit() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 declare
   old_list jsonb[];
@@ -3414,6 +3575,7 @@ comment on function app_private.audit() is
 create or replace function app_private.audit_departure() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 begin
   perform app_private.write_audit_events(tg_table_name, 'delete', array[to_jsonb(old)], array[null::jsonb]);
@@ -3446,7 +3608,7 @@ begin
     'create or replace trigger write_audit_trail_of_updates after update on %s
        referencing old table as old_rows new table as new_rows
        for each statement execute function app_private.audit(%s)', audited, key);
-  if audited in ('app_public.users'::regclass, 'app_public.groups'::regclass) then
+  if audited in ('app_public.organizations'::regclass, 'app_public.groups'::regclass, 'app_public.users'::regclass) then
     execute format(
       'create or replace trigger write_audit_trail_of_deletes before delete on %s
          for each row execute function app_private.audit_departure()', audited);
@@ -3464,13 +3626,13 @@ $$;
 
 revoke all on function app_private.keep_audit_trail(regclass) from public;
 comment on function app_private.keep_audit_trail(regclass) is
-  'For migrations: gives a table of app_public the triggers that write its audit trail. The table has a primary key of three columns at most.';
+  'For migrations: gives a table the triggers that write its audit trail. The table has a primary key of three columns at most.';
 
 select app_private.keep_audit_trail(audited)
 from unnest(array[
   'app_public.users', 'app_public.user_site_roles', 'app_public.organizations', 'app_public.organization_members',
   'app_public.organization_member_roles', 'app_public.groups', 'app_public.group_members',
-  'app_public.group_ai_budgets', 'app_public.ai_model_prices', 'app_public.features'
+  'app_public.group_ai_budgets', 'app_public.ai_model_prices', 'app_public.features', 'app_private.authenticators'
 ]::regclass[]) as audited;
 
 --------------------------------------------------------------------------------
@@ -3524,50 +3686,27 @@ create or replace function app_public.audit_events_what(event app_public.audit_e
 language sql stable security invoker
 set search_path to pg_catalog, pg_temp
 as $$
-  select case event.subject
-    when 'users' then 'user ' || (r.row ->> 'username')
-    when 'user_site_roles' then format('site role %s of %s', r.row ->> 'role', person.name)
-    when 'organizations' then 'organization ' || (r.row ->> 'name')
-    when 'organization_members' then 'member ' || person.name
-    when 'organization_member_roles' then format('role %s of %s', r.row ->> 'role', person.name)
-    when 'groups' then 'group ' || (r.row ->> 'name')
-    when 'group_members' then format('member %s of group %s', person.name, its_group.name)
-    when 'group_ai_budgets' then 'budget of group ' || its_group.name
-    when 'ai_model_prices' then format('price of %s %s', r.row ->> 'provider', r.row ->> 'model')
-    when 'features' then 'feature ' || (r.row ->> 'name')
+  select case
+    when event.action = 'truncate' then 'all of ' || event.subject
+    when event.subject = 'users' then 'user ' || event.user_name
+    when event.subject = 'user_site_roles' then format('site role %s of %s', r.row ->> 'role', event.user_name)
+    when event.subject = 'organizations' then 'organization ' || event.organization_name
+    when event.subject = 'organization_members' then 'member ' || event.user_name
+    when event.subject = 'organization_member_roles' then format('role %s of %s', r.row ->> 'role', event.user_name)
+    when event.subject = 'groups' then 'group ' || event.group_name
+    when event.subject = 'group_members' then format('member %s of group %s', event.user_name, event.group_name)
+    when event.subject = 'group_ai_budgets' then 'budget of group ' || event.group_name
+    when event.subject = 'ai_model_prices' then format('price of %s %s', r.row ->> 'provider', r.row ->> 'model')
+    when event.subject = 'features' then 'feature ' || (r.row ->> 'name')
+    when event.subject = 'authenticators' then 'server login ' || (r.row ->> 'role_name')
   end
   from (values (coalesce(event.new_row, event.old_row))) as r (row)
-    -- Names as they are now; of what is gone, as the trail last knew them.
-    cross join lateral (
-      select coalesce(
-        (select g.name from app_public.groups g where g.id = event.group_id),
-        (
-          select coalesce(e.new_row, e.old_row) ->> 'name' from app_public.audit_events e
-          where e.group_id = event.group_id and e.subject = 'groups'
-          order by e.changed_at desc
-          limit 1
-        ),
-        event.group_id::text
-      ) as name
-    ) its_group
-    cross join lateral (
-      select coalesce(
-        (select u.username from app_public.users u where u.id = event.user_id),
-        (
-          select coalesce(e.new_row, e.old_row) ->> 'username' from app_public.audit_events e
-          where e.user_id = event.user_id and e.subject = 'users'
-          order by e.changed_at desc
-          limit 1
-        ),
-        event.user_id::text
-      ) as name
-    ) person
 $$;
 
 revoke all on function app_public.audit_events_what(app_public.audit_events) from public;
 grant execute on function app_public.audit_events_what(app_public.audit_events) to bursar_user;
 comment on function app_public.audit_events_what(app_public.audit_events) is
-  'What was changed, in words: `budget of group Marketing`. The names are those of now, or the last that were known.';
+  E'@behavior -filterBy -orderBy\nWhat was changed, in words: `budget of group Marketing`. The names are those of the moment.';
 
 create or replace function app_public.audit_events_change(event app_public.audit_events) returns text
 language sql stable security invoker
@@ -3602,10 +3741,15 @@ as $$
       and coalesce(event.old_row ->> s.key, s.absent) <> coalesce(event.new_row ->> s.key, s.absent)
       -- That a group, an organization or a user is there has a word of its own.
       and (event.action = 'update' or s.absent <> 'none' or s.key not in ('name', 'username'))
+      -- What goes takes its terms along.
+      and (event.action <> 'delete' or s.absent in ('none', 'unknown'))
     union all
     select 0, case event.action when 'truncate' then 'all rows removed' when 'insert' then 'added' else 'removed' end
     where event.action = 'truncate'
       or event.action <> 'update' and event.subject not in ('group_ai_budgets', 'features')
+    union all
+    -- An address must be erasable, and the trail is not.
+    select 9, 'email changed' where event.new_row ? 'email'
   )
   select string_agg(what, ', ' order by place) from said
 $$;
@@ -3613,32 +3757,25 @@ $$;
 revoke all on function app_public.audit_events_change(app_public.audit_events) from public;
 grant execute on function app_public.audit_events_change(app_public.audit_events) to bursar_user;
 comment on function app_public.audit_events_change(app_public.audit_events) is
-  'What became of it, in words: `limit $0.00 → $500.00`. Prices are per million tokens.';
+  E'@behavior -filterBy -orderBy\nWhat became of it, in words: `limit $0.00 → $500.00`. Prices are per million tokens.';
 
 create or replace view app_public.audit_trail with (security_invoker = true) as
-  select e.changed_at, coalesce(e.actor_name, e.login_role) as who, e.door, e.login_role,
-    coalesce(
-      o.name,
-      (
-        select coalesce(f.new_row, f.old_row) ->> 'name' from app_public.audit_events f
-        where f.organization_id = e.organization_id and f.subject = 'organizations'
-        order by f.changed_at desc
-        limit 1
-      )
-    ) as organization,
+  select e.changed_at,
+    -- A username may be that of a login: whoever is no user is marked.
+    coalesce(e.actor_name, e.login_role || ' (no user)') as who,
+    e.door, e.login_role, e.organization_name as organization,
     app_public.audit_events_what(e) as what, app_public.audit_events_change(e) as change,
     e.subject, e.action, e.organization_id, e.group_id, e.user_id, e.actor_id, e.transaction_id, e.id
-  from app_public.audit_events e
-    left join app_public.organizations o on o.id = e.organization_id;
+  from app_public.audit_events e;
 
 grant select on app_public.audit_trail to bursar_user;
 
 comment on view app_public.audit_trail is E'@behavior -*\nThe audit trail for people: who changed what, from what to what. In GraphQL it is auditEvents.';
 comment on column app_public.audit_trail.changed_at is 'When (UTC).';
-comment on column app_public.audit_trail.who is 'The username of who did it; for whoever is no user, their login role.';
+comment on column app_public.audit_trail.who is 'The username of who did it at the time; for whoever is no user, their login role, and `(no user)`.';
 comment on column app_public.audit_trail.door is 'graphql, rest, or sql.';
 comment on column app_public.audit_trail.login_role is 'The login role of the session.';
-comment on column app_public.audit_trail.organization is 'The name of the organization that it concerns; null for what belongs to none.';
+comment on column app_public.audit_trail.organization is 'The name of the organization that it concerns, at the time; null for what belongs to none.';
 comment on column app_public.audit_trail.what is 'What was changed, such as `budget of group Marketing`.';
 comment on column app_public.audit_trail.change is 'From what to what, such as `limit $0.00 → $500.00`. Prices are per million tokens.';
 comment on column app_public.audit_trail.subject is 'The table.';
