@@ -37,6 +37,19 @@ test('the workflow of GitHub runs what there is', async () => {
   await access(join(PROJECT_FOLDER, program), constants.X_OK);
 });
 
+test('the lock file names what each platform needs: npm ci refuses one that does not', async () => {
+  const { packages } = JSON.parse(await read('package-lock.json')) as {
+    packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+  };
+  const missing = Object.entries(packages).flatMap(([of, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).filter(
+      (name) =>
+        !(`node_modules/${name}` in packages) && !(`${of}/node_modules/${name}` in packages),
+    ),
+  );
+  expect(missing).toEqual([]);
+});
+
 test.each(['.ci/run', 'README.md', 'docs/migrations.md', 'src/migrations/commit.ts'])(
   '%s names scripts that there are',
   async (file) => {

@@ -16,6 +16,8 @@ const said: string[] = [];
 
 beforeAll(async () => {
   [database, project] = await Promise.all([createTestDatabase(), createProject()]);
+  // What is being written is history in the project, and not yet in the database.
+  await migrate(database.urls, () => {}, { folder: project.migrations });
   other = new Client({ connectionString: database.urls.owner, application_name: 'a long report' });
   await other.connect();
 });
