@@ -215,7 +215,7 @@ comment on type app_public.organization_role is
 
 create type app_public.site_role as enum ('owner', 'user_admin', 'auditor', 'ai_gateway');
 comment on type app_public.site_role is
-  'owner: everything. user_admin: groups, members and budgets of every organization. auditor: reads everything. ai_gateway: reads everything, records usage and authorizes spend.';
+  'What a user may do on the whole site. owner: everything. user_admin: users, members, groups, budgets and organization roles everywhere. auditor: reads everything, the audit trail included. ai_gateway: reads groups, members, budgets and spend everywhere, records usage and authorizes spend.';
 
 create type app_public.unpriced_usage_policy as enum ('refuse', 'allow');
 comment on type app_public.unpriced_usage_policy is
@@ -906,6 +906,7 @@ comment on function app_private.announce_features() is
 create function app_private.audit() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 declare
   old_list jsonb[];
@@ -940,6 +941,7 @@ comment on function app_private.audit() is
 create function app_private.audit_departure() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
 as $$
 begin
   perform app_private.write_audit_events(tg_table_name, 'delete', array[to_jsonb(old)], array[null::jsonb]);
@@ -950,6 +952,46 @@ $$;
 revoke all on function app_private.audit_departure() from public;
 comment on function app_private.audit_departure() is
   'Trigger: writes the end of a row into the audit trail before it takes others along. The last trigger before a delete.';
+
+create function app_private.audited_name(table_name text, id uuid) returns text
+language sql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+  -- Of what is just going along with something else, as the trail last knew it.
+  select case table_name
+    when 'organizations' then coalesce(
+      (select o.name from app_public.organizations o where o.id = audited_name.id),
+      (
+        select e.organization_name from app_public.audit_events e
+        where e.organization_id = audited_name.id and e.subject = 'organizations'
+        order by e.changed_at desc
+        limit 1
+      )
+    )
+    when 'groups' then coalesce(
+      (select g.name from app_public.groups g where g.id = audited_name.id),
+      (
+        select e.group_name from app_public.audit_events e
+        where e.group_id = audited_name.id and e.subject = 'groups'
+        order by e.changed_at desc
+        limit 1
+      )
+    )
+    when 'users' then coalesce(
+      (select u.username from app_public.users u where u.id = audited_name.id),
+      (
+        select e.user_name from app_public.audit_events e
+        where e.user_id = audited_name.id and e.subject = 'users'
+        order by e.changed_at desc
+        limit 1
+      )
+    )
+  end
+$$;
+
+revoke all on function app_private.audited_name(text, uuid) from public;
+comment on function app_private.audited_name(text, uuid) is
+  'What something is called at the moment of an event: names change, and ids can be taken again by others.';
 
 create function app_private.booked_ids(ids uuid[]) returns setof uuid
 language plpgsql stable security definer
@@ -1426,6 +1468,39 @@ revoke all on function app_private.found_everyone_group() from public;
 comment on function app_private.found_everyone_group() is
   'Trigger: a new organization gets its Everyone group.';
 
+create function app_private.hold_right_to_give() returns trigger
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  giver constant uuid := app_hidden.current_user_id();
+begin
+  -- The policy refuses nobody, and the database's owner needs no role.
+  if giver is null then
+    return new;
+  end if;
+  -- A row lock reads what is there now, and whoever takes the role away waits for this transaction.
+  perform from app_public.user_site_roles s
+  where s.user_id = giver
+    and (s.role = 'owner' or (s.role = 'user_admin' and tg_table_name = 'organization_member_roles'))
+  for key share;
+  if not found and tg_table_name = 'organization_member_roles' then
+    perform from app_public.organization_member_roles r
+    where r.user_id = giver and r.role = 'organization_admin'
+      and r.organization_id = (to_jsonb(new) ->> 'organization_id')::uuid
+    for key share;
+  end if;
+  if not found then
+    perform app_hidden.refuse(tg_table_name);
+  end if;
+  return new;
+end
+$$;
+
+revoke all on function app_private.hold_right_to_give() from public;
+comment on function app_private.hold_right_to_give() is
+  'Trigger: whoever gives a role keeps the right to give it until the transaction ends (42501 when it is gone). It says who may once more, since a policy can''t lock.';
+
 create function app_private.holds_ending(
   organization_id uuid,
   group_id uuid,
@@ -1504,7 +1579,7 @@ begin
     'create or replace trigger write_audit_trail_of_updates after update on %s
        referencing old table as old_rows new table as new_rows
        for each statement execute function app_private.audit(%s)', audited, key);
-  if audited in ('app_public.users'::regclass, 'app_public.groups'::regclass) then
+  if audited in ('app_public.organizations'::regclass, 'app_public.groups'::regclass, 'app_public.users'::regclass) then
     execute format(
       'create or replace trigger write_audit_trail_of_deletes before delete on %s
          for each row execute function app_private.audit_departure()', audited);
@@ -1522,7 +1597,7 @@ $$;
 
 revoke all on function app_private.keep_audit_trail(regclass) from public;
 comment on function app_private.keep_audit_trail(regclass) is
-  'For migrations: gives a table of app_public the triggers that write its audit trail. The table has a primary key of three columns at most.';
+  'For migrations: gives a table the triggers that write its audit trail. The table has a primary key of three columns at most.';
 
 create function app_private.keep_budget_with_its_group() returns trigger
 language plpgsql volatile security invoker
@@ -2074,6 +2149,25 @@ revoke all on function app_private.require_moment(text, timestamptz) from public
 comment on function app_private.require_moment(text, timestamptz) is
   'BU400 unless usage can have occurred then; null passes.';
 
+create function app_private.require_present_rights() returns trigger
+language plpgsql volatile security invoker
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if row_security_active(tg_relid) and current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception using
+      errcode = 'BU400',
+      message = format('What rights decide about is written in transactions of isolation level read committed, not %s.', current_setting('transaction_isolation')),
+      hint = 'Another level would go by rights as they were when the transaction began.';
+  end if;
+  return null;
+end
+$$;
+
+revoke all on function app_private.require_present_rights() from public;
+comment on function app_private.require_present_rights() is
+  'Trigger: BU400 where policies would not see that a right has been taken away.';
+
 create function app_private.require_read_committed() returns void
 language plpgsql stable security invoker
 set search_path to pg_catalog, pg_temp
@@ -2220,8 +2314,9 @@ begin
     return null;
   end if;
   get diagnostics context = pg_context;
-  -- Functions speak for themselves, and an insert that could have updated has inserted.
-  if context like E'%\n%' or (tg_op = 'UPDATE' and current_query() ~* '\minsert\M') then
+  -- Functions speak for themselves. A statement that can do one thing or another has done the other; what was
+  -- prepared may be one.
+  if context like E'%\n%' or split_part(current_query(), '''', 1) ~* '\m(insert|merge|execute)\M' then
     return null;
   end if;
   raise notice using
@@ -2359,27 +2454,17 @@ begin
 
   insert into app_public.audit_events (
     changed_at, transaction_id, actor_id, actor_name, login_role, door, action, subject,
-    organization_id, group_id, user_id, old_row, new_row
+    organization_id, organization_name, group_id, group_name, user_id, user_name, old_row, new_row
   )
   select
     clock_timestamp(), transaction, actor_id, actor_name, session_user, door,
-    write_audit_events.action, write_audit_events.subject,
-    case write_audit_events.subject
-      when 'organizations' then r.known ->> 'id'
-      -- A budget that goes with its group is looked up where the group's own end was written a moment ago.
-      when 'group_ai_budgets' then coalesce(
-        (select g.organization_id::text from app_public.groups g where g.id = (r.known ->> 'group_id')::uuid),
-        (
-          select e.organization_id::text from app_public.audit_events e
-          where e.group_id = (r.known ->> 'group_id')::uuid and e.subject = 'groups'
-          order by e.changed_at desc
-          limit 1
-        )
-      )
-      else r.known ->> 'organization_id'
-    end::uuid,
-    case write_audit_events.subject when 'groups' then r.known ->> 'id' else r.known ->> 'group_id' end::uuid,
-    case write_audit_events.subject when 'users' then r.known ->> 'id' else r.known ->> 'user_id' end::uuid,
+    -- A changed primary key is one row that ends and one that begins.
+    case when write_audit_events.action <> 'update' then write_audit_events.action
+      when r.old_row is null then 'insert' when r.new_row is null then 'delete' else 'update' end,
+    write_audit_events.subject,
+    its.organization_id, case when its.organization_id is not null then app_private.audited_name('organizations', its.organization_id) end,
+    its.group_id, case when its.group_id is not null then app_private.audited_name('groups', its.group_id) end,
+    its.user_id, case when its.user_id is not null then app_private.audited_name('users', its.user_id) end,
     r.old_row, r.new_row
   from unnest(old_rows, new_rows) as c (old_row, new_row)
     cross join lateral (
@@ -2390,13 +2475,36 @@ begin
         ) as old_row,
         (
           select jsonb_object_agg(key, case jsonb_typeof(value) when 'number' then to_jsonb(value #>> '{}') else value end)
-          from jsonb_each(c.new_row - 'email')
+          from jsonb_each(case
+            when c.old_row -> 'email' <> c.new_row -> 'email' then jsonb_set(c.new_row, '{email}', '"changed"')
+            else c.new_row - 'email'
+          end)
         ) as new_row
       offset 0
     ) r
+    cross join lateral (
+      select
+        case write_audit_events.subject
+          when 'organizations' then r.known ->> 'id'
+          -- A budget that goes with its group is looked up where the group's own end was written a moment ago.
+          when 'group_ai_budgets' then coalesce(
+            (select g.organization_id::text from app_public.groups g where g.id = (r.known ->> 'group_id')::uuid),
+            (
+              select e.organization_id::text from app_public.audit_events e
+              where e.group_id = (r.known ->> 'group_id')::uuid and e.subject = 'groups'
+              order by e.changed_at desc
+              limit 1
+            )
+          )
+          else r.known ->> 'organization_id'
+        end::uuid as organization_id,
+        case write_audit_events.subject when 'groups' then r.known ->> 'id' else r.known ->> 'group_id' end::uuid as group_id,
+        case write_audit_events.subject when 'users' then r.known ->> 'id' else r.known ->> 'user_id' end::uuid as user_id
+      offset 0
+    ) its
   -- A write that changes nothing but the time of writing is no change.
   where write_audit_events.action <> 'update'
-    or r.old_row - 'updated_at' is distinct from r.new_row - 'updated_at';
+    or c.old_row - 'updated_at' is distinct from c.new_row - 'updated_at';
 end
 $$;
 
@@ -3382,6 +3490,19 @@ create table app_private.authenticators (
 
 alter table app_private.authenticators enable row level security;
 
+create trigger write_audit_trail_of_deletes after delete on app_private.authenticators
+  referencing old table as old_rows for each statement execute function app_private.audit('role_name');
+
+create trigger write_audit_trail_of_inserts after insert on app_private.authenticators
+  referencing new table as new_rows for each statement execute function app_private.audit('role_name');
+
+create trigger write_audit_trail_of_truncation after truncate on app_private.authenticators
+  for each statement execute function app_private.audit('role_name');
+
+create trigger write_audit_trail_of_updates after update on app_private.authenticators
+  referencing old table as old_rows new table as new_rows for each statement
+  execute function app_private.audit('role_name');
+
 comment on table app_private.authenticators is
   'Login roles of Bursar servers in this database: the only ones that may say on whose behalf they speak.';
 comment on column app_private.authenticators.role_name is 'The login role that AUTH_DATABASE_URL names.';
@@ -3523,6 +3644,9 @@ create trigger remember_new_prices after insert on app_public.ai_model_prices
 
 create trigger remember_removed_prices after delete on app_public.ai_model_prices
   referencing old table as old_prices for each statement execute function app_private.remember_prices();
+
+create trigger require_present_rights before insert or delete or update on app_public.ai_model_prices
+  for each statement execute function app_private.require_present_rights();
 
 create trigger tell_when_nothing_is_changed after update on app_public.ai_model_prices
   referencing old table as old_rows for each statement
@@ -3963,8 +4087,11 @@ create table app_public.audit_events (
   action app_public.audit_action not null,
   subject text not null,
   organization_id uuid,
+  organization_name text,
   group_id uuid,
+  group_name text,
   user_id uuid,
+  user_name text,
   old_row jsonb,
   new_row jsonb,
   constraint audit_event_is_written_once primary key (id)
@@ -4011,12 +4138,15 @@ comment on column app_public.audit_events.login_role is
   'The login role of the session, which nobody can choose.';
 comment on column app_public.audit_events.door is 'Through which door the change came.';
 comment on column app_public.audit_events.action is 'What happened to the row.';
-comment on column app_public.audit_events.subject is 'The table of app_public, such as `group_ai_budgets`.';
+comment on column app_public.audit_events.subject is 'The table, such as `group_ai_budgets`.';
 comment on column app_public.audit_events.organization_id is
   'The organization that it concerns; null for prices, features, users and site roles.';
+comment on column app_public.audit_events.organization_name is 'Its name at the time.';
 comment on column app_public.audit_events.group_id is 'The group that it concerns, if one.';
+comment on column app_public.audit_events.group_name is 'Its name at the time.';
 comment on column app_public.audit_events.user_id is
-  'The user whom it concerns, if one: a member, or the holder of a role.';
+  'The user whom it concerns, if one: a member, the holder of a role, or the user themselves.';
+comment on column app_public.audit_events.user_name is 'Their username at the time.';
 comment on column app_public.audit_events.old_row is
   'What it was; null for what was added. Numbers are strings of digits, as everywhere in the API. Without email addresses.';
 comment on column app_public.audit_events.new_row is 'What it became; null for what was deleted.';
@@ -4056,10 +4186,15 @@ as $$
       and coalesce(event.old_row ->> s.key, s.absent) <> coalesce(event.new_row ->> s.key, s.absent)
       -- That a group, an organization or a user is there has a word of its own.
       and (event.action = 'update' or s.absent <> 'none' or s.key not in ('name', 'username'))
+      -- What goes takes its terms along.
+      and (event.action <> 'delete' or s.absent in ('none', 'unknown'))
     union all
     select 0, case event.action when 'truncate' then 'all rows removed' when 'insert' then 'added' else 'removed' end
     where event.action = 'truncate'
       or event.action <> 'update' and event.subject not in ('group_ai_budgets', 'features')
+    union all
+    -- An address must be erasable, and the trail is not.
+    select 9, 'email changed' where event.new_row ? 'email'
   )
   select string_agg(what, ', ' order by place) from said
 $$;
@@ -4067,56 +4202,33 @@ $$;
 revoke all on function app_public.audit_events_change(app_public.audit_events) from public;
 grant execute on function app_public.audit_events_change(app_public.audit_events) to bursar_user;
 comment on function app_public.audit_events_change(app_public.audit_events) is
-  'What became of it, in words: `limit $0.00 → $500.00`. Prices are per million tokens.';
+  E'@behavior -filterBy -orderBy\nWhat became of it, in words: `limit $0.00 → $500.00`. Prices are per million tokens.';
 
 create function app_public.audit_events_what(event app_public.audit_events) returns text
 language sql stable security invoker
 set search_path to pg_catalog, pg_temp
 as $$
-  select case event.subject
-    when 'users' then 'user ' || (r.row ->> 'username')
-    when 'user_site_roles' then format('site role %s of %s', r.row ->> 'role', person.name)
-    when 'organizations' then 'organization ' || (r.row ->> 'name')
-    when 'organization_members' then 'member ' || person.name
-    when 'organization_member_roles' then format('role %s of %s', r.row ->> 'role', person.name)
-    when 'groups' then 'group ' || (r.row ->> 'name')
-    when 'group_members' then format('member %s of group %s', person.name, its_group.name)
-    when 'group_ai_budgets' then 'budget of group ' || its_group.name
-    when 'ai_model_prices' then format('price of %s %s', r.row ->> 'provider', r.row ->> 'model')
-    when 'features' then 'feature ' || (r.row ->> 'name')
+  select case
+    when event.action = 'truncate' then 'all of ' || event.subject
+    when event.subject = 'users' then 'user ' || event.user_name
+    when event.subject = 'user_site_roles' then format('site role %s of %s', r.row ->> 'role', event.user_name)
+    when event.subject = 'organizations' then 'organization ' || event.organization_name
+    when event.subject = 'organization_members' then 'member ' || event.user_name
+    when event.subject = 'organization_member_roles' then format('role %s of %s', r.row ->> 'role', event.user_name)
+    when event.subject = 'groups' then 'group ' || event.group_name
+    when event.subject = 'group_members' then format('member %s of group %s', event.user_name, event.group_name)
+    when event.subject = 'group_ai_budgets' then 'budget of group ' || event.group_name
+    when event.subject = 'ai_model_prices' then format('price of %s %s', r.row ->> 'provider', r.row ->> 'model')
+    when event.subject = 'features' then 'feature ' || (r.row ->> 'name')
+    when event.subject = 'authenticators' then 'server login ' || (r.row ->> 'role_name')
   end
   from (values (coalesce(event.new_row, event.old_row))) as r (row)
-    -- Names as they are now; of what is gone, as the trail last knew them.
-    cross join lateral (
-      select coalesce(
-        (select g.name from app_public.groups g where g.id = event.group_id),
-        (
-          select coalesce(e.new_row, e.old_row) ->> 'name' from app_public.audit_events e
-          where e.group_id = event.group_id and e.subject = 'groups'
-          order by e.changed_at desc
-          limit 1
-        ),
-        event.group_id::text
-      ) as name
-    ) its_group
-    cross join lateral (
-      select coalesce(
-        (select u.username from app_public.users u where u.id = event.user_id),
-        (
-          select coalesce(e.new_row, e.old_row) ->> 'username' from app_public.audit_events e
-          where e.user_id = event.user_id and e.subject = 'users'
-          order by e.changed_at desc
-          limit 1
-        ),
-        event.user_id::text
-      ) as name
-    ) person
 $$;
 
 revoke all on function app_public.audit_events_what(app_public.audit_events) from public;
 grant execute on function app_public.audit_events_what(app_public.audit_events) to bursar_user;
 comment on function app_public.audit_events_what(app_public.audit_events) is
-  'What was changed, in words: `budget of group Marketing`. The names are those of now, or the last that were known.';
+  E'@behavior -filterBy -orderBy\nWhat was changed, in words: `budget of group Marketing`. The names are those of the moment.';
 
 -- app_public.features -----------------------------------------------------------------------------
 
@@ -4148,6 +4260,9 @@ create trigger announce_features after insert or delete or update or truncate on
 
 create trigger keep_timestamps before update on app_public.features
   for each row execute function app_private.keep_timestamps();
+
+create trigger require_present_rights before insert or delete or update on app_public.features
+  for each statement execute function app_private.require_present_rights();
 
 create trigger tell_when_nothing_is_changed after update on app_public.features
   referencing old table as old_rows for each statement
@@ -4270,6 +4385,13 @@ create policy organization_role_is_taken_by_admins on app_public.organization_me
 grant select, delete on app_public.organization_member_roles to bursar_user;
 grant insert (organization_id, user_id, role) on app_public.organization_member_roles to bursar_user;
 
+create trigger hold_right_to_give before insert on app_public.organization_member_roles
+  for each row execute function app_private.hold_right_to_give();
+
+create trigger require_present_rights before insert or delete or update on app_public.organization_member_roles
+  for each statement
+  execute function app_private.require_present_rights();
+
 create trigger tell_when_nothing_is_changed after update on app_public.organization_member_roles
   referencing old table as old_rows for each statement
   execute function app_private.tell_when_nothing_changes();
@@ -4321,7 +4443,8 @@ create table app_public.organizations (
   constraint hold_seconds_is_between_1_second_and_1_day check (hold_seconds >= 1 and hold_seconds <= 86400),
   constraint organization_id_is_not_nil check (id <> '00000000-0000-0000-0000-000000000000'::uuid),
   constraint organization_name_has_1_to_200_characters
-    check (length(btrim(name)) >= 1 and length(btrim(name)) <= 200)
+    check (length(btrim(name)) >= 1 and length(btrim(name)) <= 200),
+  constraint organization_name_has_200_characters_at_most check (length(name) <= 200)
 );
 
 alter table app_public.organizations enable row level security;
@@ -4377,6 +4500,9 @@ create trigger found_everyone_group after insert on app_public.organizations
 create trigger keep_timestamps before update on app_public.organizations
   for each row execute function app_private.keep_timestamps();
 
+create trigger require_present_rights before insert or delete or update on app_public.organizations
+  for each statement execute function app_private.require_present_rights();
+
 create trigger tell_when_nothing_is_changed after update on app_public.organizations
   referencing old table as old_rows for each statement
   execute function app_private.tell_when_nothing_changes();
@@ -4385,8 +4511,8 @@ create trigger tell_when_nothing_is_deleted after delete on app_public.organizat
   referencing old table as old_rows for each statement
   execute function app_private.tell_when_nothing_changes();
 
-create trigger write_audit_trail_of_deletes after delete on app_public.organizations
-  referencing old table as old_rows for each statement execute function app_private.audit('id');
+create trigger write_audit_trail_of_deletes before delete on app_public.organizations
+  for each row execute function app_private.audit_departure();
 
 create trigger write_audit_trail_of_inserts after insert on app_public.organizations
   referencing new table as new_rows for each statement execute function app_private.audit('id');
@@ -4432,6 +4558,7 @@ create table app_public.groups (
   constraint group_stands_in_one_organization unique (organization_id, id),
   constraint group_id_is_not_nil check (id <> '00000000-0000-0000-0000-000000000000'::uuid),
   constraint group_name_has_1_to_200_characters check (length(btrim(name)) >= 1 and length(btrim(name)) <= 200),
+  constraint group_name_has_200_characters_at_most check (length(name) <= 200),
   constraint group_belongs_to_an_organization
     foreign key (organization_id) references app_public.organizations (id) on delete cascade
 );
@@ -4487,6 +4614,9 @@ create trigger keep_timestamps before update on app_public.groups
 
 create trigger open_pool after insert on app_public.groups
   for each row execute function app_private.open_pool();
+
+create trigger require_present_rights before insert or delete or update on app_public.groups
+  for each statement execute function app_private.require_present_rights();
 
 create trigger tell_when_nothing_is_changed after update on app_public.groups
   referencing old table as old_rows for each statement
@@ -4626,6 +4756,9 @@ create trigger keep_budget_with_its_group before update on app_public.group_ai_b
 
 create trigger keep_timestamps before update on app_public.group_ai_budgets
   for each row execute function app_private.keep_timestamps();
+
+create trigger require_present_rights before insert or delete or update on app_public.group_ai_budgets
+  for each statement execute function app_private.require_present_rights();
 
 create trigger tell_when_nothing_is_changed after update on app_public.group_ai_budgets
   referencing old table as old_rows for each statement
@@ -4834,6 +4967,9 @@ grant insert (organization_id, user_id) on app_public.organization_members to bu
 create trigger remember_members after delete on app_public.organization_members
   referencing old table as gone for each statement execute function app_private.remember_members();
 
+create trigger require_present_rights before insert or delete or update on app_public.organization_members
+  for each statement execute function app_private.require_present_rights();
+
 create trigger tell_when_nothing_is_changed after update on app_public.organization_members
   referencing old table as old_rows for each statement
   execute function app_private.tell_when_nothing_changes();
@@ -4937,6 +5073,9 @@ create trigger place_group_member before insert on app_public.group_members
 create trigger remember_members after delete on app_public.group_members
   referencing old table as gone for each statement execute function app_private.remember_members();
 
+create trigger require_present_rights before insert or delete or update on app_public.group_members
+  for each statement execute function app_private.require_present_rights();
+
 create trigger tell_when_nothing_is_changed after update on app_public.group_members
   referencing old table as old_rows for each statement
   execute function app_private.tell_when_nothing_changes();
@@ -5008,6 +5147,12 @@ create policy site_role_is_taken_by_owners on app_public.user_site_roles
 grant select, delete on app_public.user_site_roles to bursar_user;
 grant insert (user_id, role) on app_public.user_site_roles to bursar_user;
 
+create trigger hold_right_to_give before insert on app_public.user_site_roles
+  for each row execute function app_private.hold_right_to_give();
+
+create trigger require_present_rights before insert or delete or update on app_public.user_site_roles
+  for each statement execute function app_private.require_present_rights();
+
 create trigger tell_when_nothing_is_changed after update on app_public.user_site_roles
   referencing old table as old_rows for each statement
   execute function app_private.tell_when_nothing_changes();
@@ -5056,7 +5201,8 @@ create table app_public.users (
   constraint email_has_3_to_320_characters check (length(email) >= 3 and length(email) <= 320),
   constraint user_id_is_not_nil check (id <> '00000000-0000-0000-0000-000000000000'::uuid),
   constraint username_has_1_to_200_characters
-    check (length(btrim(username)) >= 1 and length(btrim(username)) <= 200)
+    check (length(btrim(username)) >= 1 and length(btrim(username)) <= 200),
+  constraint username_has_200_characters_at_most check (length(username) <= 200)
 );
 
 create unique index email_is_taken_once on app_public.users (lower(email));
@@ -5100,6 +5246,9 @@ grant insert (id, username, email), update (username, email) on app_public.users
 
 create trigger keep_timestamps before update on app_public.users
   for each row execute function app_private.keep_timestamps();
+
+create trigger require_present_rights before insert or delete or update on app_public.users
+  for each statement execute function app_private.require_present_rights();
 
 create trigger tell_when_nothing_is_changed after update on app_public.users
   referencing old table as old_rows for each statement
@@ -5258,27 +5407,22 @@ comment on column app_public.ai_ledger_discrepancies.ledger_micros is 'What the 
 -- app_public.audit_trail --------------------------------------------------------------------------
 
 create view app_public.audit_trail with (security_invoker = true) as
- select e.changed_at,
-    coalesce(e.actor_name, e.login_role::text) as who,
-    e.door,
-    e.login_role,
-    coalesce(o.name, (select coalesce(f.new_row, f.old_row) ->> 'name'::text
-           from app_public.audit_events f
-          where f.organization_id = e.organization_id and f.subject = 'organizations'::text
-          order by f.changed_at desc
-         limit 1)) as organization,
+ select changed_at,
+    coalesce(actor_name, login_role::text || ' (no user)'::text) as who,
+    door,
+    login_role,
+    organization_name as organization,
     app_public.audit_events_what(e.*) as what,
     app_public.audit_events_change(e.*) as change,
-    e.subject,
-    e.action,
-    e.organization_id,
-    e.group_id,
-    e.user_id,
-    e.actor_id,
-    e.transaction_id,
-    e.id
-   from app_public.audit_events e
-     left join app_public.organizations o on o.id = e.organization_id;
+    subject,
+    action,
+    organization_id,
+    group_id,
+    user_id,
+    actor_id,
+    transaction_id,
+    id
+   from app_public.audit_events e;
 
 grant select on app_public.audit_trail to bursar_user;
 
@@ -5286,11 +5430,11 @@ comment on view app_public.audit_trail is
   E'@behavior -*\nThe audit trail for people: who changed what, from what to what. In GraphQL it is auditEvents.';
 comment on column app_public.audit_trail.changed_at is 'When (UTC).';
 comment on column app_public.audit_trail.who is
-  'The username of who did it; for whoever is no user, their login role.';
+  'The username of who did it at the time; for whoever is no user, their login role, and `(no user)`.';
 comment on column app_public.audit_trail.door is 'graphql, rest, or sql.';
 comment on column app_public.audit_trail.login_role is 'The login role of the session.';
 comment on column app_public.audit_trail.organization is
-  'The name of the organization that it concerns; null for what belongs to none.';
+  'The name of the organization that it concerns, at the time; null for what belongs to none.';
 comment on column app_public.audit_trail.what is 'What was changed, such as `budget of group Marketing`.';
 comment on column app_public.audit_trail.change is
   'From what to what, such as `limit $0.00 → $500.00`. Prices are per million tokens.';
