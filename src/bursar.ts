@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import {
   addDbaCommand,
   checkCommand,
+  lintCommand,
   listDbasCommand,
   migrateCommand,
   removeDbaCommand,
@@ -63,6 +64,19 @@ program
   .action(async () => {
     if (!(await checkCommand())) process.exitCode = 1;
   });
+program
+  .command('lint')
+  .description('say what breaks a rule about the database schema (docs/lints.md)')
+  .option('--schema <name>', 'instead of Bursar’s own schemas; may be repeated', appended)
+  .option('--waivers <file>', 'a JSON array of {"key", "reason"}: what is meant to be so')
+  .option('--json', 'print the whole report as JSON')
+  .action(async (options) => {
+    if (!(await lintCommand(options))) process.exitCode = 1;
+  });
+
+function appended(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
 
 try {
   await program.parseAsync();

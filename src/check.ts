@@ -1,8 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
 import { withClient } from './database.ts';
+import { appliedOf, readHistory } from './history.ts';
+import { lint } from './lint.ts';
 import { loginOf, MIGRATIONS_FOLDER } from './migrate.ts';
 
 /** One thing that the database must have: empty `missing` when it does. */
@@ -12,23 +12,24 @@ export type Finding = { readonly what: string; readonly missing: readonly string
  * Whether a database has what this code needs. Each finding says what was looked at and, where something
  * is missing, what and how to mend it.
  */
-export function check(urls: DatabaseUrls): Promise<Finding[]> {
+export function check(urls: DatabaseUrls, folder = MIGRATIONS_FOLDER): Promise<Finding[]> {
   const authenticator = loginOf(urls.authenticator).name;
   return withClient(urls.owner, async (client) => {
     const findings = [
       await version(client),
       await roles(client, authenticator),
-      await migrations(client),
+      await migrations(client, folder),
     ];
     // The rest looks into the schema; without one there is nothing to look at.
     if (findings.every((finding) => finding.missing.length === 0)) {
       findings.push(
         await trust(client, authenticator),
         await grants(client, authenticator),
-        await rowSecurity(client),
+        await policies(client),
         await partitions(client),
         await auditTrail(client),
         await logins(client),
+        await catalogue(client),
       );
     }
     return findings;
@@ -94,38 +95,35 @@ async function roles(client: Client, authenticator: string): Promise<Finding> {
   };
 }
 
-async function migrations(client: Client): Promise<Finding> {
-  const what = 'every committed migration, and none that this code does not know';
-  const files = (await readdir(join(MIGRATIONS_FOLDER, 'committed'))).filter((f) =>
-    f.endsWith('.sql'),
+async function migrations(client: Client, folder: string): Promise<Finding> {
+  const { nothing, pending, unknown, differing } = await appliedOf(
+    client,
+    await readHistory(folder),
   );
-  const known = new Map<string, string>();
-  for (const file of files.sort()) {
-    const text = await readFile(join(MIGRATIONS_FOLDER, 'committed', file), 'utf8');
-    // The runner records the number alone.
-    known.set(`${file.slice(0, 6)}.sql`, /^--! Hash: (\S+)$/m.exec(text)?.[1] ?? '');
-  }
-  const table = await client.query(
-    `select to_regclass('graphile_migrate.migrations') is not null as ok`,
-  );
-  if (table.rows[0]?.ok !== true) return { what, missing: ['none has run: run bursar migrate'] };
-  const { rows } = await client.query<{ filename: string; hash: string }>(
-    'select filename, hash from graphile_migrate.migrations',
-  );
-  const applied = new Map(rows.map((row) => [row.filename, row.hash]));
   return {
-    what,
-    missing: [
-      ...[...known.keys()]
-        .filter((file) => !applied.has(file))
-        .map((file) => `${file} has not run: run bursar migrate`),
-      ...[...applied].flatMap(([file, hash]) => {
-        if (!known.has(file))
-          return [`${file} has run, and this code does not know it: upgrade Bursar`];
-        return known.get(file) === hash ? [] : [`${file} ran in another form than it has here`];
-      }),
-    ],
+    what: 'every committed migration, and none that this code does not know',
+    missing: nothing
+      ? ['none has run: run bursar migrate']
+      : [
+          ...pending.map((file) => `${file} has not run: run bursar migrate`),
+          ...unknown.map(
+            (file) => `${file} has run, and this code does not know it: upgrade Bursar`,
+          ),
+          ...differing.map((file) => `${file} ran in another form than it has here`),
+          ...(await halfMadeIndexes(client)),
+        ],
   };
+}
+
+/** What `create index concurrently` leaves behind when it is interrupted: written by all, read by nobody. */
+function halfMadeIndexes(client: Client): Promise<string[]> {
+  return lines(
+    client,
+    `select format('the index %s is half made: drop index concurrently %s, and make it again', i.indexrelid::regclass, i.indexrelid::regclass) as line
+     from pg_index i join pg_class c on c.oid = i.indexrelid
+     where not i.indisvalid and c.relkind = 'i'
+       and c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))`,
+  );
 }
 
 async function trust(client: Client, authenticator: string): Promise<Finding> {
@@ -146,17 +144,13 @@ async function trust(client: Client, authenticator: string): Promise<Finding> {
 
 async function grants(client: Client, authenticator: string): Promise<Finding> {
   return {
-    what: 'grants: what the API needs, and nothing to anybody else',
+    what: 'grants: what the API needs',
     missing: await lines(
       client,
       `select format('bursar_user may not use the schema %s', nspname) as line
        from pg_namespace
        where nspname in ('app_public', 'app_hidden')
          and not has_schema_privilege('bursar_user', oid, 'usage')
-       union all
-       select 'bursar_user may use the schema app_private: revoke it'
-       from pg_namespace
-       where nspname = 'app_private' and has_schema_privilege('bursar_user', oid, 'usage')
        union all
        select format('bursar_user may not select from %s', oid::regclass)
        from pg_class
@@ -187,53 +181,18 @@ async function grants(client: Client, authenticator: string): Promise<Finding> {
        union all
        select format('%s may not execute %s: run bursar migrate', $1::text, f::regprocedure)
        from unnest(array['app_hidden.user_exists(uuid)', 'app_hidden.feature_states()']) as f
-       where not has_function_privilege($1, f, 'execute')
-       union all
-       select format('everybody may execute %s: revoke it from public', p.oid::regprocedure)
-       from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
-       where p.pronamespace in (to_regnamespace('app_public'), to_regnamespace('app_hidden'), to_regnamespace('app_private'))
-         and a.grantee = 0
-       union all
-       select format('everybody has rights on %s: revoke them from public', c.oid::regclass)
-       from pg_class c, aclexplode(c.relacl) a
-       where c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
-         and a.grantee = 0
-       union all
-       select format('everybody has rights on columns of %s: revoke them from public', c.oid::regclass)
-       from pg_class c join pg_attribute t on t.attrelid = c.oid, aclexplode(t.attacl) a
-       where c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
-         and a.grantee = 0
-       union all
-       select format('%s has rights on %s of its own: revoke them, bursar_user has what it needs', r.rolname, c.oid::regclass)
-       from pg_class c, aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee
-       where c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
-         and a.grantee not in (c.relowner, 'bursar_user'::regrole)`,
+       where not has_function_privilege($1, f, 'execute')`,
       [authenticator],
     ),
   };
 }
 
-async function rowSecurity(client: Client): Promise<Finding> {
+async function policies(client: Client): Promise<Finding> {
   return {
-    what: 'row security on every table, and a policy for everything that is granted',
+    what: 'policies: each for bursar_user alone',
     missing: await lines(
       client,
-      `select format('row security is off on %s: alter table … enable row level security', oid::regclass) as line
-       from pg_class
-       where relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
-         and relkind in ('r', 'p') and not relrowsecurity
-       union all
-       select format('%s has no policy for %s, which is granted', c.oid::regclass, command)
-       from pg_class c
-         cross join (values ('select', 'r'), ('insert', 'a'), ('update', 'w'), ('delete', 'd')) as commands (command, code)
-       where relnamespace = to_regnamespace('app_public') and relkind in ('r', 'p')
-         and (
-           has_table_privilege('bursar_user', c.oid, command)
-           or (command <> 'delete' and has_any_column_privilege('bursar_user', c.oid, command))
-         )
-         and not exists (select from pg_policy p where p.polrelid = c.oid and p.polcmd in (code::"char", '*'))
-       union all
-       select format('the policy %s on %s is for others than bursar_user', polname, polrelid::regclass)
+      `select format('the policy %s on %s is for others than bursar_user', polname, polrelid::regclass) as line
        from pg_policy p join pg_class c on c.oid = p.polrelid
        where c.relnamespace = to_regnamespace('app_public')
          and polroles <> array['bursar_user'::regrole::oid]`,
@@ -305,5 +264,16 @@ async function logins(client: Client): Promise<Finding> {
          ) as powers (has, power)
        where has`,
     ),
+  };
+}
+
+/** Rules that hold for every schema, and not for what this code needs alone, are lints. */
+async function catalogue(client: Client): Promise<Finding> {
+  const { findings } = await lint(client);
+  return {
+    what: 'row security, policies, nothing for everybody: what bursar lint looks at',
+    missing: findings
+      .filter(({ level }) => level !== 'notice')
+      .map(({ key, detail, remedy }) => `${key}: ${detail} Remedy: ${remedy}`),
   };
 }

@@ -1,7 +1,10 @@
 import { check } from './check.ts';
 import {
   type DatabaseUrls,
+  namesDatabase,
+  readDatabaseUrl,
   readDatabaseUrls,
+  readLockTimeout,
   readServerConfiguration,
   readSigningSecret,
 } from './configuration.ts';
@@ -10,25 +13,23 @@ import { addDba, listDbas, psqlUrl, removeDba } from './dba.ts';
 import { type Demo, makeDemo, readDemo } from './demo.ts';
 import { openDevelopmentDatabase, startDevelopmentDatabase } from './development.ts';
 import { signToken } from './identity.ts';
+import { fails, LEVELS, lint, type Report } from './lint.ts';
 import { migrate } from './migrate.ts';
 import { askForPassword, generatePassword } from './password.ts';
 import { type PriceChanges, packagePrices, pricesFromFile, syncPrices } from './prices.ts';
+import { PATIENCE } from './run-migrations.ts';
 import type { RunningServer } from './serve.ts';
 import { findUser } from './users.ts';
+import { readWaivers } from './waivers.ts';
 
 /** The server's libraries take longer to load than most commands to run: only who serves loads them. */
 const loadServer = () => import('./serve.ts');
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-/** Whether the environment names a database; the embedded one serves otherwise. */
-function hasDatabase(): boolean {
-  return Boolean(process.env.DATABASE_URL?.trim() || process.env.AUTH_DATABASE_URL?.trim());
-}
-
 /** `npm start`: everything, on a database of its own unless one is named. */
 export async function start(): Promise<void> {
-  if (hasDatabase()) return serveCommand();
+  if (namesDatabase(process.env)) return serveCommand();
 
   const began = performance.now();
   say('Starting PostgreSQL …');
@@ -78,7 +79,8 @@ export async function serveCommand(): Promise<void> {
 }
 
 export async function migrateCommand(): Promise<void> {
-  await withDatabase((urls) => migrate(urls, say));
+  const lockTimeoutMs = readLockTimeout(process.env, PATIENCE.lockTimeoutMs);
+  await withDatabase((urls) => migrate(urls, say, { patience: { ...PATIENCE, lockTimeoutMs } }));
 }
 
 export async function syncPricesCommand(options: {
@@ -167,11 +169,50 @@ export async function checkCommand(): Promise<boolean> {
   return complete;
 }
 
+/** @returns Whether there is nothing to mend. Any login of the database will do. */
+export async function lintCommand(options: {
+  schema?: string[];
+  waivers?: string;
+  json?: boolean;
+}): Promise<boolean> {
+  const waivers = options.waivers === undefined ? [] : await readWaivers(options.waivers);
+  let clean = true;
+  const look = async (url: string) => {
+    const report = await withClient(url, (client) =>
+      lint(client, { waivers, ...(options.schema && { schemas: options.schema }) }),
+    );
+    if (options.json) say(JSON.stringify(report, null, 2));
+    else sayReport(report);
+    clean = !fails(report);
+  };
+  if (namesDatabase(process.env)) await look(readDatabaseUrl(process.env));
+  else await withDatabase((urls) => look(urls.owner));
+  return clean;
+}
+
+function sayReport({ schemas, lints, findings, waived }: Report): void {
+  let lint: string | undefined;
+  for (const finding of findings) {
+    if (finding.lint !== lint)
+      say(`${finding.level} ${finding.lint}: ${finding.title} (${finding.page})\n`);
+    lint = finding.lint;
+    say(`  ${finding.object}`);
+    say(`    ${finding.detail}`);
+    say(`    Remedy: ${finding.remedy}`);
+    say(`    Key: ${finding.key}\n`);
+  }
+  const counts = LEVELS.map((level) => {
+    const count = findings.filter((finding) => finding.level === level).length;
+    return `${count} ${level}${count === 1 ? '' : 's'}`;
+  });
+  say(`${lints} lints on ${schemas.join(', ')}: ${counts.join(', ')}; ${waived.length} waived.`);
+}
+
 /** Runs a command on the database that the environment names, or else on the embedded one. */
 async function withDatabase(
   work: (urls: DatabaseUrls, environment: NodeJS.ProcessEnv) => Promise<void>,
 ): Promise<void> {
-  if (hasDatabase()) return work(readDatabaseUrls(process.env), process.env);
+  if (namesDatabase(process.env)) return work(readDatabaseUrls(process.env), process.env);
   const database = await openDevelopmentDatabase();
   try {
     await work(database.urls, {

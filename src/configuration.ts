@@ -147,6 +147,14 @@ export function readSigningSecret(environment: Environment): {
 
 export type DatabaseUrls = { readonly owner: string; readonly authenticator: string };
 
+/** The one URL that looking needs, of any login. */
+export function readDatabaseUrl(environment: Environment): string {
+  const reader = new Reader(environment);
+  const url = reader.databaseUrl('DATABASE_URL');
+  if (reader.text('DATABASE_URL') === undefined) reader.wrong('DATABASE_URL is missing.');
+  return reader.finish(url ?? '');
+}
+
 /** The two databases URLs that migrating needs. */
 export function readDatabaseUrls(environment: Environment): DatabaseUrls {
   const reader = new Reader(environment);
@@ -156,4 +164,69 @@ export function readDatabaseUrls(environment: Environment): DatabaseUrls {
     if (reader.text(name) === undefined) reader.wrong(`${name} is missing.`);
   }
   return reader.finish({ owner: owner ?? '', authenticator: authenticator ?? '' });
+}
+
+/** How long a migration waits for a lock, in milliseconds; `standard` where the environment says nothing. */
+export function readLockTimeout(environment: Environment, standard: number): number {
+  const reader = new Reader(environment);
+  return reader.finish(reader.wholeNumber('MIGRATION_LOCK_TIMEOUT_MS', standard, 0, 3_600_000));
+}
+
+/** Whether the environment names a database; the embedded one serves otherwise. */
+export function namesDatabase(environment: Environment): boolean {
+  return Boolean(environment.DATABASE_URL?.trim() || environment.AUTH_DATABASE_URL?.trim());
+}
+
+export type WorkflowUrls = DatabaseUrls & {
+  /** Is dropped and made anew. */
+  readonly shadow: string;
+  /** The owner's login in a database from which others are dropped and created. */
+  readonly root: string;
+};
+
+/** What writing and checking migrations needs. */
+export function readWorkflowUrls(environment: Environment): WorkflowUrls {
+  const reader = new Reader(environment);
+  const owner = reader.databaseUrl('DATABASE_URL');
+  const authenticator = reader.databaseUrl('AUTH_DATABASE_URL');
+  const shadow = reader.databaseUrl('SHADOW_DATABASE_URL');
+  const root = reader.databaseUrl('ROOT_DATABASE_URL');
+  for (const name of ['DATABASE_URL', 'AUTH_DATABASE_URL']) {
+    if (reader.text(name) === undefined) reader.wrong(`${name} is missing.`);
+  }
+  if (reader.text('SHADOW_DATABASE_URL') === undefined) {
+    reader.wrong(
+      'SHADOW_DATABASE_URL is missing: the URL of a database that is dropped and made anew, such as …/bursar_shadow.',
+    );
+  }
+  // What is about to be dropped must say by its name that it may be.
+  if (shadow !== undefined && !databaseOf(shadow).includes('shadow')) {
+    reader.wrong(
+      `SHADOW_DATABASE_URL names the database "${databaseOf(shadow)}", which would be dropped: use one with "shadow" in its name.`,
+    );
+  }
+  if (owner !== undefined && shadow !== undefined && whereIs(owner) === whereIs(shadow)) {
+    reader.wrong('SHADOW_DATABASE_URL is the same as DATABASE_URL, and would be dropped.');
+  }
+  return reader.finish({
+    owner: owner ?? '',
+    authenticator: authenticator ?? '',
+    shadow: shadow ?? '',
+    root: root ?? (shadow === undefined ? '' : withDatabase(shadow, 'postgres')),
+  });
+}
+
+function whereIs(url: string): string {
+  const { host, pathname } = new URL(url);
+  return `${host}${pathname}`;
+}
+
+function databaseOf(url: string): string {
+  return decodeURIComponent(new URL(url).pathname.slice(1));
+}
+
+export function withDatabase(url: string, database: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${encodeURIComponent(database)}`;
+  return changed.href;
 }

@@ -26,6 +26,8 @@ export function explain(error: unknown): string {
     case '28P01':
     case '28000':
       return `The database refused the login: ${error.message}. Look at the name and password in the URL.`;
+    case '55P03':
+      return 'Another session holds a lock that this needs. Run it again when that one has ended.';
     case '3D000':
       return `${capitalized(error.message)}. Create it first: createdb NAME`;
     case '42501':

@@ -1,17 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Logger, migrate as runMigrations } from 'graphile-migrate';
 import type { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
 import { withClient } from './database.ts';
+import { PATIENCE, type Patience, runMigrations } from './run-migrations.ts';
 
 export const PROJECT_FOLDER = join(import.meta.dirname, '..');
 export const MIGRATIONS_FOLDER = join(PROJECT_FOLDER, 'migrations');
 
 const OLDEST_POSTGRES = 15;
-/** graphile-migrate ends the whole process when its idle connections break before it has let go of them. */
-const RUNNER_KEEPS_POOL_MS = 250;
+
+export type MigrateOptions = {
+  /** By default the migrations that came with this code. */
+  readonly folder?: string;
+  readonly patience?: Patience;
+};
 
 /**
  * Brings a database to what this code needs: the roles that are missing, then the committed migrations,
@@ -19,23 +22,26 @@ const RUNNER_KEEPS_POOL_MS = 250;
  *
  * @param say Is told of what was done, a line at a time.
  */
-export function migrate(urls: DatabaseUrls, say: (line: string) => void): Promise<void> {
+export function migrate(
+  urls: DatabaseUrls,
+  say: (line: string) => void,
+  { folder = MIGRATIONS_FOLDER, patience = PATIENCE }: MigrateOptions = {},
+): Promise<void> {
   return withClient(urls.owner, async (client) => {
     await requireVersion(client);
+    await client.query('set statement_timeout to 0; set lock_timeout to 0');
     // Two servers that start at once: the second waits, and then finds nothing to do.
     await client.query("select pg_advisory_lock(hashtext('bursar migrate'))");
+    await client.query("select set_config('lock_timeout', $1, false)", [
+      `${patience.lockTimeoutMs}ms`,
+    ]);
     await requireOurs(client);
-    await client.query(await readFile(join(MIGRATIONS_FOLDER, 'roles.sql'), 'utf8'));
+    await client.query(await readFile(join(folder, 'roles.sql'), 'utf8'));
     await createAuthenticator(client, urls.authenticator, say);
-    await runMigrations({
-      connectionString: urls.owner,
-      migrationsFolder: MIGRATIONS_FOLDER,
-      logger: new Logger(() => (_level, message) => say(message)),
-    });
+    await runMigrations(urls.owner, folder, client, patience, say);
     await client.query('select app_private.register_authenticator($1)', [
       loginOf(urls.authenticator).name,
     ]);
-    await sleep(RUNNER_KEEPS_POOL_MS);
   });
 }
 

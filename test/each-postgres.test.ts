@@ -51,7 +51,7 @@ describe(`PostgreSQL ${wantedVersion()}`, () => {
   test('has what this code needs, and keeps it when migrate runs again', async () => {
     await migrate(database.urls, () => {});
     const findings = await check(database.urls);
-    expect(findings).toHaveLength(9);
+    expect(findings).toHaveLength(10);
     expect(findings.flatMap((finding) => finding.missing)).toEqual([]);
   });
 

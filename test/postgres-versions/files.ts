@@ -13,6 +13,7 @@ const LISTED = [
   'identity-psql.test.ts',
   'absent-or-forbidden.test.ts',
   'functions-catalogue.test.ts',
+  'lints.test.ts',
   'ledger-rights.test.ts',
   'audit-trail.test.ts',
   'refusals.test.ts',

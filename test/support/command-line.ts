@@ -24,19 +24,28 @@ export type Command = {
 };
 
 const COMMAND = join(import.meta.dirname, '../../src/bursar.ts');
+/** What the npm scripts db:* run. */
+export const DB_COMMAND = join(import.meta.dirname, '../../src/migrations/command-line.ts');
 /** Whoever forgets to end a command must not keep it for longer than this. */
 const LONGEST_MS = 30_000;
 
 const running = new Set<ChildProcess>();
 
-/** Runs the real command line in a process of its own, in an environment with nothing but what is given. `input` is its standard input. */
+export type Options = {
+  /** Standard input; none unless given. */
+  input?: string;
+  /** `bursar` unless given. */
+  command?: string;
+};
+
+/** Runs the real command line in a process of its own, in an environment with nothing but what is given. */
 export function start(
   args: string[],
   environment: Record<string, string> = {},
-  input?: string,
+  { input, command = COMMAND }: Options = {},
 ): Command {
   const { PATH = '', TMPDIR = '/tmp', HOME = '/tmp', NODE_COMPILE_CACHE = '' } = process.env;
-  const child = spawn(process.execPath, [COMMAND, ...args], {
+  const child = spawn(process.execPath, [command, ...args], {
     env: { PATH, TMPDIR, HOME, NODE_COMPILE_CACHE, ...environment },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     timeout: LONGEST_MS,
@@ -64,7 +73,9 @@ export function start(
         const found = pattern.exec(stdout);
         if (found) return found[1] ?? found[0];
         if (!running.has(child) || Date.now() > end)
-          expect.fail(`"bursar ${args.join(' ')}" did not say ${pattern}:\n${stdout}\n${stderr}`);
+          expect.fail(
+            `"bursar ${args.join(' ')}" did not say ${pattern} (${child.exitCode}, ${child.signalCode}):\n${stdout}\n${stderr}`,
+          );
       }
     },
     kill: (signal) => void child.kill(signal),
@@ -75,9 +86,9 @@ export function start(
 export function run(
   args: string[],
   environment: Record<string, string> = {},
-  input?: string,
+  options: Options = {},
 ): Promise<Ended> {
-  return start(args, environment, input).ended;
+  return start(args, environment, options).ended;
 }
 
 /** What a command must not leave behind, whatever became of its test. */

@@ -1,10 +1,15 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres.ts';
 import { migrate } from '../../src/migrate.ts';
+import { isBlank, readCurrent } from '../../src/migrations/includes.ts';
+import { projectAt } from '../../src/migrations/project.ts';
+import { runCurrent } from '../../src/migrations/shadow.ts';
+import { RUNNER_KEEPS_POOL_MS } from '../../src/run-migrations.ts';
 import { binariesOf, wantedVersion } from './postgres-version.ts';
 
 declare module 'vitest' {
@@ -49,6 +54,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
     },
     () => {},
   );
+  // What is being written is tested too, before it is committed.
+  const written = projectAt();
+  const current = await readCurrent(written);
+  if (!isBlank(current)) {
+    await runCurrent(`postgres://bursar_owner:owner@${host}/bursar_template`, written, current);
+    await sleep(RUNNER_KEEPS_POOL_MS);
+  }
   project.provide('superuser', postgres.superuserUrl(''));
   project.provide('host', host);
   return async () => {

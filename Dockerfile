@@ -1,0 +1,21 @@
+# The server. `docker run … node src/bursar.ts migrate` (with DATABASE_URL) brings a database to what it needs first.
+FROM node:24-slim
+
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=5678
+WORKDIR /bursar
+
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --no-audit --no-fund
+
+COPY migrations ./migrations
+COPY plugins ./plugins
+COPY src ./src
+
+USER node
+EXPOSE 5678
+
+# That the server answers a GraphQL request. It does not ask the database: a restart would not mend that.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.PORT + '/graphql', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query: '{ __typename }' }) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+
+CMD ["node", "src/bursar.ts", "serve"]
