@@ -17,7 +17,7 @@ import {
 
 /** One operation that goes to something gated, on one of the ways that the schema offers. */
 export type GatedPath = {
-  kind: 'field' | 'inside' | 'payload' | 'literal' | 'variable' | 'default';
+  kind: 'field' | 'inside' | 'whole' | 'payload' | 'literal' | 'variable' | 'default';
   /** Where it goes, such as `Group.groupAiBudget`. */
   to: string;
   query: string;
@@ -38,7 +38,8 @@ type Route = (selection: string, variables?: string) => string;
 
 /**
  * Every way to something gated: each field that leads there from a type outside, each field within, each
- * mutation's payload that leads back to `query`, each input field and enum value of each argument.
+ * mutation's payload that leads back to `query`, each input field and enum value of each argument. What is
+ * `whole` asks for everything `inside` one type at once.
  * It knows names alone, and nothing of the marks that the gate works with.
  */
 export function gatedPaths(walk: Walk): GatedPath[] {
@@ -65,10 +66,12 @@ export function gatedPaths(walk: Walk): GatedPath[] {
     const everywhere = routesFrom(walk, keyword, root, () => true);
     for (const [type, route] of everywhere) {
       if (!walk.isGated(type.name)) continue;
-      for (const field of Object.values(type.getFields())) {
-        const query = route(select(walk, field));
+      const selections = Object.values(type.getFields()).map((field) => select(walk, field));
+      for (const [i, field] of Object.values(type.getFields()).entries()) {
+        const query = route(selections[i] ?? '');
         paths.push({ kind: 'inside', to: `${type.name}.${field.name}`, query });
       }
+      paths.push({ kind: 'whole', to: type.name, query: route(selections.join(' ')) });
     }
   }
   return [...paths, ...throughPayloads(walk)];

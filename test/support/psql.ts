@@ -1,11 +1,19 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 
-const { PSQL = 'psql', CI, BURSAR_NEEDS_PSQL } = process.env;
-const isRequired = CI === 'true' || BURSAR_NEEDS_PSQL === '1';
+type Environment = Readonly<Record<string, string | undefined>>;
 
-/** For `describe.skipIf(!psqlIsHere)`: where psql is required, its tests run without it too, and fail. */
-export const psqlIsHere = isRequired || spawnSync(PSQL, ['--version']).status === 0;
+const programIn = ({ PSQL = 'psql' }: Environment) => PSQL;
+
+/** Where psql is required, its tests run without it too, and fail. */
+export function psqlIsIn(environment: Environment): boolean {
+  const { CI, BURSAR_NEEDS_PSQL } = environment;
+  const isRequired = CI === 'true' || BURSAR_NEEDS_PSQL === '1';
+  return isRequired || spawnSync(programIn(environment), ['--version']).status === 0;
+}
+
+/** For `describe.skipIf(!psqlIsHere)`. */
+export const psqlIsHere = psqlIsIn(process.env);
 
 export type PsqlRun = {
   /** With the password: psql gets it where a list of processes doesn't show it. */
@@ -31,7 +39,7 @@ export async function runPsql(run: PsqlRun): Promise<PsqlEnded> {
   url.password = '';
   const { PATH = '' } = process.env;
   const child = spawn(
-    PSQL,
+    programIn(process.env),
     [
       ...['--no-psqlrc', '--no-password', '--pset=pager=off', `--dbname=${url.href}`],
       `--set=ON_ERROR_STOP=${run.stopOnError === false ? 'off' : 'on'}`,

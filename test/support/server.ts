@@ -45,8 +45,13 @@ export async function startTestServer(
   changes: Partial<ServerConfiguration> = {},
 ): Promise<TestServer> {
   const server = await serve(configurationFor(database, changes));
-  const tokenOf = async (userId: string | null) =>
-    userId === null ? undefined : signToken(userId, 3600, { secret: SECRET });
+  const tokens = new Map<string, Promise<string>>();
+  const tokenOf = async (userId: string | null) => {
+    if (userId === null) return undefined;
+    const token = tokens.get(userId) ?? signToken(userId, 3600, { secret: SECRET });
+    tokens.set(userId, token);
+    return token;
+  };
   const request = async (userId: string | null, path: string, init: RequestInit = {}) => {
     const headers = new Headers(init.headers);
     const token = await tokenOf(userId);
