@@ -913,22 +913,23 @@ declare
   new_list jsonb[];
 begin
   -- The arguments of the trigger are the columns of the primary key, three at most.
-  if tg_op = 'INSERT' then
-    select array_agg(null::jsonb), array_agg(to_jsonb(n)) into old_list, new_list from new_rows n;
-    perform app_private.write_audit_events(tg_table_name, 'insert', old_list, new_list);
+  if tg_op = 'TRUNCATE' then
+    old_list := array[null::jsonb];
+  elsif tg_op = 'INSERT' then
+    select array_agg(to_jsonb(n)) into new_list from new_rows n;
   elsif tg_op = 'DELETE' then
-    select array_agg(to_jsonb(o)), array_agg(null::jsonb) into old_list, new_list from old_rows o;
-    perform app_private.write_audit_events(tg_table_name, 'delete', old_list, new_list);
-  elsif tg_op = 'UPDATE' then
+    select array_agg(to_jsonb(o)) into old_list from old_rows o;
+  else
     -- Each row is made into JSON once: offset 0.
     select array_agg(o.row), array_agg(n.row) into old_list, new_list
     from (select to_jsonb(r) as row from old_rows r offset 0) o
       full join (select to_jsonb(r) as row from new_rows r offset 0) n
         on jsonb_build_array(n.row -> tg_argv[0], n.row -> tg_argv[1], n.row -> tg_argv[2])
           = jsonb_build_array(o.row -> tg_argv[0], o.row -> tg_argv[1], o.row -> tg_argv[2]);
-    perform app_private.write_audit_events(tg_table_name, 'update', old_list, new_list);
-  else
-    perform app_private.write_audit_events(tg_table_name, 'truncate', array[null::jsonb], array[null::jsonb]);
+  end if;
+  -- A statement may have touched nothing. Where one list is missing, unnest() fills it up with nulls.
+  if old_list is not null or new_list is not null then
+    perform app_private.write_audit_events(tg_table_name, lower(tg_op)::app_public.audit_action, old_list, new_list);
   end if;
   return null;
 end
@@ -2510,7 +2511,7 @@ $$;
 
 revoke all on function app_private.write_audit_events(text, app_public.audit_action, jsonb[], jsonb[]) from public;
 comment on function app_private.write_audit_events(text, app_public.audit_action, jsonb[], jsonb[]) is
-  'Writes an event for each pair of an old and a new row, and who is doing it. For triggers alone: the table refuses everybody else.';
+  'Writes an event for each pair of an old and a new row (null lists stand for nulls), and who is doing it. For triggers alone: the table refuses everybody else.';
 
 create function app_public.ai_budget_status(group_id uuid) returns setof app_public.ai_budget_status
 language plpgsql stable security definer rows 1
