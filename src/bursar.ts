@@ -1,18 +1,12 @@
 #!/usr/bin/env node
 import './graphile-environment.ts';
 import { Command } from 'commander';
-import {
-  addDbaCommand,
-  checkCommand,
-  lintCommand,
-  listDbasCommand,
-  migrateCommand,
-  removeDbaCommand,
-  serveCommand,
-  start,
-  syncPricesCommand,
-  tokenCommand,
-} from './commands.ts';
+import { checkCommand, lintCommand } from './commands/check.ts';
+import { addDbaCommand, listDbasCommand, removeDbaCommand } from './commands/dba.ts';
+import { migrateCommand } from './commands/migrate.ts';
+import { syncPricesCommand } from './commands/prices.ts';
+import { serveCommand, start } from './commands/serve.ts';
+import { tokenCommand } from './commands/token.ts';
 import { explain } from './failures.ts';
 
 const program = new Command('bursar')

@@ -1,0 +1,22 @@
+import { type DatabaseUrls, namesDatabase, readDatabaseUrls } from '../configuration.ts';
+import { openDevelopmentDatabase } from '../development.ts';
+
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Runs a command on the database that the environment names, or else on the embedded one. */
+export async function withDatabase(
+  work: (urls: DatabaseUrls, environment: NodeJS.ProcessEnv) => Promise<void>,
+): Promise<void> {
+  if (namesDatabase(process.env)) return work(readDatabaseUrls(process.env), process.env);
+  const database = await openDevelopmentDatabase();
+  try {
+    await work(database.urls, {
+      ...process.env,
+      JWT_SECRET: process.env.JWT_SECRET ?? database.jwtSecret,
+    });
+  } finally {
+    await database.stop();
+  }
+}

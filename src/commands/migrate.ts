@@ -1,0 +1,9 @@
+import { readLockTimeout } from '../configuration.ts';
+import { migrate } from '../migrate.ts';
+import { PATIENCE } from '../run-migrations.ts';
+import { say, withDatabase } from './database.ts';
+
+export async function migrateCommand(): Promise<void> {
+  const lockTimeoutMs = readLockTimeout(process.env, PATIENCE.lockTimeoutMs);
+  await withDatabase((urls) => migrate(urls, say, { patience: { ...PATIENCE, lockTimeoutMs } }));
+}
