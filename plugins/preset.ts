@@ -6,6 +6,7 @@ import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import 'postgraphile/grafserv/express/v4';
 import { settingsOf } from '../src/database.ts';
+import { BehaviorMemoryPlugin } from './behavior-memory.ts';
 import { DescriptionsPlugin } from './descriptions.ts';
 import { createErrorsPlugin, createMaskError, type ErrorLog } from './errors.ts';
 import { ExactNumbersPlugin } from './exact-numbers.ts';
@@ -29,6 +30,7 @@ export function createPreset(options: {
       PgAggregatesPreset,
     ],
     plugins: [
+      BehaviorMemoryPlugin,
       NamesPlugin,
       DescriptionsPlugin,
       ExactNumbersPlugin,

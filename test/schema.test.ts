@@ -1,6 +1,9 @@
 import { Pool } from 'pg';
+import { makeSchema } from 'postgraphile';
 import { grafast } from 'postgraphile/grafast';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BehaviorMemoryPlugin } from '../plugins/behavior-memory.ts';
+import { createPreset } from '../plugins/preset.ts';
 import { ERROR_TABLE, STATUS_OF_CODE } from '../src/errors.ts';
 import { makeApi, printApi } from '../src/migrations/graphql-schema.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
@@ -38,6 +41,19 @@ afterAll(async () => {
 
 test('the GraphQL schema is the one that clients were generated from', async () => {
   await expect(printApi(api.schema)).toMatchFileSnapshot('../schema.graphql');
+});
+
+test('remembering what behaviors mean does not change what is generated', async () => {
+  const preset = createPreset({
+    pool,
+    gate: { name: 'NoGate', version: '1.0.0' },
+    log: () => {},
+    graphiql: false,
+  });
+  const plugins = preset.plugins?.filter((plugin) => plugin !== BehaviorMemoryPlugin) ?? [];
+  expect(plugins).toHaveLength((preset.plugins?.length ?? 0) - 1);
+  const { schema } = await makeSchema({ ...preset, plugins });
+  expect(printApi(schema)).toBe(printApi(api.schema));
 });
 
 const QUERIES: Record<string, (w: World) => string> = {
