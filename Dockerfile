@@ -7,6 +7,7 @@ WORKDIR /bursar
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --no-audit --no-fund
 
+COPY lints ./lints
 COPY migrations ./migrations
 COPY plugins ./plugins
 COPY src ./src
