@@ -19,6 +19,9 @@ const LISTED = [
   'refusals.test.ts',
   'dba.test.ts',
   'psql-day.test.ts',
+  'upgrades.test.ts',
+  'schema-dump.test.ts',
+  'present-rights.test.ts',
 ];
 
 /** The test files to run on each version, below the project's folder. */
