@@ -28,9 +28,9 @@ const run = promisify(execFile);
 const SCRIPT = join(import.meta.dirname, '../src/demo-gateway.ts');
 
 async function play(environment: Record<string, string>): Promise<string> {
-  const { PATH = '', TMPDIR = '/tmp', HOME = '/tmp' } = process.env;
+  const { PATH = '', TMPDIR = '/tmp', HOME = '/tmp', NODE_COMPILE_CACHE = '' } = process.env;
   const { stdout } = await run(process.execPath, [SCRIPT], {
-    env: { PATH, TMPDIR, HOME, ...environment },
+    env: { PATH, TMPDIR, HOME, NODE_COMPILE_CACHE, ...environment },
     timeout: 30_000,
     killSignal: 'SIGKILL',
   });
