@@ -4105,6 +4105,15 @@ create index audit_events_by_subject on app_public.audit_events (subject, change
 create index audit_events_by_time on app_public.audit_events (changed_at);
 create index audit_events_by_user on app_public.audit_events (user_id, changed_at);
 
+create index audit_events_of_groups on app_public.audit_events (group_id, changed_at)
+  where subject = 'groups'::text;
+
+create index audit_events_of_organizations on app_public.audit_events (organization_id, changed_at)
+  where subject = 'organizations'::text;
+
+create index audit_events_of_users on app_public.audit_events (user_id, changed_at)
+  where subject = 'users'::text;
+
 alter table app_public.audit_events enable row level security;
 
 create policy audit_event_is_read_by_auditors_and_admins on app_public.audit_events

@@ -205,8 +205,13 @@ export function readWorkflowUrls(environment: Environment): WorkflowUrls {
       `SHADOW_DATABASE_URL names the database "${databaseOf(shadow)}", which would be dropped: use one with "shadow" in its name.`,
     );
   }
-  if (owner !== undefined && shadow !== undefined && whereIs(owner) === whereIs(shadow)) {
-    reader.wrong('SHADOW_DATABASE_URL is the same as DATABASE_URL, and would be dropped.');
+  // Whatever the host: one server has many names, and two databases of one name have no use here.
+  for (const [name, url] of Object.entries({ DATABASE_URL: owner, ROOT_DATABASE_URL: root })) {
+    if (shadow !== undefined && url !== undefined && databaseOf(url) === databaseOf(shadow)) {
+      reader.wrong(
+        `SHADOW_DATABASE_URL names the same database as ${name}, and would be dropped: give the shadow a name of its own.`,
+      );
+    }
   }
   return reader.finish({
     owner: owner ?? '',
@@ -214,11 +219,6 @@ export function readWorkflowUrls(environment: Environment): WorkflowUrls {
     shadow: shadow ?? '',
     root: root ?? (shadow === undefined ? '' : withDatabase(shadow, 'postgres')),
   });
-}
-
-function whereIs(url: string): string {
-  const { host, pathname } = new URL(url);
-  return `${host}${pathname}`;
 }
 
 function databaseOf(url: string): string {

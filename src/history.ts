@@ -37,13 +37,16 @@ export function hashOf(previous: string, body: string): string {
 /** What each included file said when it was last committed. */
 export function lastIncluded(history: readonly Migration[]): ReadonlyMap<string, string> {
   const included = new Map<string, string>();
-  for (const { text } of history) {
+  const collect = (text: string) => {
     for (const [, file = '', body = ''] of text.matchAll(
       /^--! Included (\S+)\n([\s\S]*?)\n--! EndIncluded \1$/gm,
     )) {
       included.set(file, body);
+      // An included file may include others.
+      collect(body);
     }
-  }
+  };
+  for (const { text } of history) collect(text);
   return included;
 }
 

@@ -31,7 +31,8 @@ export function generatePassword(): string {
 export async function askForPassword(name: string): Promise<string | undefined> {
   if (!process.stdin.isTTY) {
     for await (const line of createInterface({ input: process.stdin })) return required(line);
-    return undefined;
+    // A store of secrets that fails must not have a password made, and shown in somebody's log.
+    throw new Error('No password was given on standard input.');
   }
   // One for both questions: what was pasted in one go would be lost between two.
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });

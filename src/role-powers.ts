@@ -11,6 +11,10 @@ export const POWERS = `(
       (p.rolcreaterole, 'may create roles'),
       (p.rolreplication, 'may replicate the whole cluster'),
       (p.oid = (select datdba from pg_database where datname = current_database()), 'owns the database'),
+      (exists (
+        select from pg_class c where c.relowner = p.oid
+          and c.relnamespace in (to_regnamespace('app_public'), to_regnamespace('app_private'))
+      ), 'owns tables of Bursar'),
       (p.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'),
         'reaches data past the policies')
     ) as powers (has, power)

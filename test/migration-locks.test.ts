@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { check } from '../src/check.ts';
+import { settingsOf } from '../src/database.ts';
 import { migrate } from '../src/migrate.ts';
+import { PATIENCE } from '../src/run-migrations.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { createProject, type TestProject } from './support/project.ts';
 
@@ -48,6 +50,11 @@ const hasColumn = async (column: string) =>
   ).rowCount === 1;
 
 describe('a migration that waits for a lock', () => {
+  test('waits for a lock for less time than a request does, and tries again a few times', () => {
+    expect(PATIENCE).toEqual({ lockTimeoutMs: 3000, attempts: 5, pauseMs: 1000 });
+    expect(settingsOf(null, 'rest').lock_timeout).toBe('5s');
+  });
+
   test('gives up, names whom it waited for, changes nothing, and lets others pass', async () => {
     const file = await project.addMigration(
       'create type app_private.made_before as (id int);\nalter table app_public.groups add column note text;',

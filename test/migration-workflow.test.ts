@@ -125,7 +125,7 @@ describe('on a branch', { timeout: 60_000 }, () => {
       );
     await commitCurrent(project, urls, 'mottos of groups', say);
     expect(said.join('\n')).toMatch(
-      /^\d{6}-mottos-of-groups\.sql is committed\. Next: npm run db:/,
+      /^\d{6}-mottos-of-groups\.sql is committed\. Next: test\/upgrades\/\d{6}\.sql, npm run db:/,
     );
     expect(await project.read(CURRENT)).toBe('-- Write the next migration here.\n');
     project.save();

@@ -111,6 +111,35 @@ describe('whoever is slower than those who take the right away', () => {
     expect(await rolesOf(person)).toEqual([]);
   });
 
+  test('an admin of an organization keeps them waiting too', async () => {
+    const admin = world.people.organization_admin;
+    const session = await sessions.of(world.people.organization_admin);
+    await session.query('begin');
+    await session.query(
+      `insert into app_public.organization_member_roles (organization_id, user_id, role)
+       values ($1, $2, 'organization_auditor')`,
+      [world.organization, world.colleague],
+    );
+    let taken = false;
+    const taking = database.owner
+      .query(
+        `delete from app_public.organization_member_roles where user_id = $1 and role = 'organization_admin'`,
+        [admin],
+      )
+      .then(() => {
+        taken = true;
+      });
+    await sleep(150);
+    expect(taken).toBe(false);
+    await session.query('rollback');
+    await taking;
+    await database.owner.query(
+      `insert into app_public.organization_member_roles (organization_id, user_id, role)
+       values ($1, $2, 'organization_admin')`,
+      [world.organization, admin],
+    );
+  });
+
   test('the same for roles of an organization', async () => {
     const admin = await sessions.of(world.people.organization_admin);
     const slow = admin.query(

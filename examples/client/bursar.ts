@@ -109,7 +109,9 @@ export function connect(url: string, token: string) {
       .catch(() => Promise.reject(noAnswer(`HTTP ${response.status}`)))) as Answer<Result>;
     const [error] = errors ?? [];
     if (error !== undefined) {
-      throw new BursarError(error.extensions.code, error.message, error.extensions);
+      const { code } = error.extensions ?? {};
+      if (code === undefined) throw noAnswer(`HTTP ${response.status}`);
+      throw new BursarError(code, error.message, error.extensions);
     }
     if (!data) throw noAnswer('An answer without data');
     return data;

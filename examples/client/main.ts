@@ -2,7 +2,7 @@
  * A budget from its limit to what was spent of it, with the client of this folder. While `npm start` runs in
  * another terminal, with the group's id that it prints:
  *
- *   BURSAR_TOKEN=$(npx bursar token --user olivia) node examples/client/main.ts GROUP_ID
+ *   BURSAR_TOKEN=$(npx bursar token --user olivia) npm run -s example:client -- GROUP_ID
  *
  * olivia owns the site, and so may do all of it; the group has its budget back at the end.
  */
@@ -13,7 +13,8 @@ import { BursarError, connect } from './bursar.ts';
 const [groupId] = process.argv.slice(2);
 const { BURSAR_TOKEN: token, BURSAR_URL: url = 'http://127.0.0.1:5678' } = process.env;
 if (groupId === undefined || token === undefined) {
-  throw new Error('BURSAR_TOKEN=TOKEN node examples/client/main.ts GROUP_ID');
+  console.error('BURSAR_TOKEN=TOKEN npm run -s example:client -- GROUP_ID');
+  process.exit(1);
 }
 const bursar = connect(url, token);
 
@@ -61,8 +62,10 @@ try {
     console.log(`${error.code} of ${error.field}: ${error.message}`);
   });
 } finally {
-  await bursar.removeBudget(groupId);
-  if (before !== null) {
+  if (before === null) {
+    // It may not have come to a budget, and what stopped it is to be seen.
+    await bursar.removeBudget(groupId).catch(() => {});
+  } else {
     const { spendLimitMicros, appliesTo, period } = before;
     await bursar.setBudget(groupId, spendLimitMicros);
     await bursar.setTerms({ groupId, appliesTo, period });

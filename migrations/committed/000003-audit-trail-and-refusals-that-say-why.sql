@@ -1,5 +1,5 @@
 --! Previous: sha1:f86e62877afb4e0a96fb9ebd4050570d98454cb6
---! Hash: sha1:d046b8d00a20fad0ab0ca2b7560d65cefd71f5d4
+--! Hash: sha1:bfd7b53f5ccd94eedc0915a5d2bc4a651291c63a
 --! Message: audit trail and refusals that say why
 
 -- Psql is told why something was refused, everything has a comment, and every change of what decides about
@@ -40,6 +40,11 @@ create index audit_events_by_organization on app_public.audit_events (organizati
 create index audit_events_by_group on app_public.audit_events (group_id, changed_at);
 create index audit_events_by_user on app_public.audit_events (user_id, changed_at);
 create index audit_events_by_actor on app_public.audit_events (actor_id, changed_at);
+-- For the names of what is just going, of which there may be thousands of events around.
+create index audit_events_of_organizations on app_public.audit_events (organization_id, changed_at)
+  where subject = 'organizations';
+create index audit_events_of_groups on app_public.audit_events (group_id, changed_at) where subject = 'groups';
+create index audit_events_of_users on app_public.audit_events (user_id, changed_at) where subject = 'users';
 
 -- Space around a name had no limit, and the trail keeps what it was for good. Few rows can have that much.
 update app_public.users set username = btrim(username) where length(username) > 200;

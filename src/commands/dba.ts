@@ -29,7 +29,7 @@ export async function removeDbaCommand(name: string): Promise<void> {
     withClient(urls.owner, async (client) => {
       const { username, left } = await removeDba(client, name);
       say(`The login role ${name} no longer speaks for ${username}.`);
-      if (left === 'role') say('The role itself stays as it is.');
+      if (left === 'role') say('The role itself stays, without what it had for this database.');
       if (left === 'role without login') {
         say('The role itself stays, since things depend on it, and can no longer log in.');
       }

@@ -34,7 +34,7 @@ export async function checkProject(
   return [
     ...files.map(({ finding }) => finding),
     await sameAsApplied(urls.owner, history),
-    await lint(project, unreleased, current),
+    withoutBase(base, await lint(project, unreleased, current)),
     ...(isWhole
       ? await replay(
           project,
@@ -55,6 +55,12 @@ export async function checkProject(
           },
         ]),
   ];
+}
+
+/** Without a base nobody knows what is new: of what was committed, nothing was looked at. */
+function withoutBase(base: Base | undefined, finding: Finding): Finding {
+  if (base !== undefined || finding.problems.length > 0) return finding;
+  return { ...finding, skipped: 'for committed migrations: nothing to compare with (--base REF)' };
 }
 
 /** What the files show without a database; `about` says whether it is about the history itself. */
@@ -99,7 +105,7 @@ async function checkApi(
 async function sameAsApplied(url: string, history: readonly Migration[]): Promise<Finding> {
   const { unknown, differing } = await withClient(url, (client) => appliedOf(client, history));
   const mend =
-    'Back to what it ran (git checkout), or, when this database holds nothing of worth, drop it and run npm run db:migrate';
+    'Back to what it ran (git checkout), or, when this database holds nothing of worth, drop it and run npm run db:migrate (the embedded one: stop npm start, remove .bursar, and start again)';
   const problems: Problem[] = [
     ...differing.map((file) => ({
       what: `${file} ran in another form in this database than its file has.`,

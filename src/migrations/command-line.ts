@@ -95,6 +95,11 @@ function stopSignal(): Promise<void> {
   });
 }
 
+// Whoever reads the output may have read enough: `npm run db:check | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

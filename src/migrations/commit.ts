@@ -23,6 +23,7 @@ export async function commitCurrent(
   message: string | undefined,
   say: (line: string) => void,
 ): Promise<void> {
+  const original = (await readIfThere(project.current)) ?? '';
   const current = await readCurrent(project);
   if (isBlank(current)) throw new Error('current.sql is empty: there is nothing to commit.');
   const text = message?.trim() ?? '';
@@ -42,8 +43,12 @@ export async function commitCurrent(
   if (!report(failed(found), say)) throw new Error(REFUSED);
 
   await migrate(urls, () => {}, { folder: project.migrations });
-  const original = (await readIfThere(project.current)) ?? '';
   await withoutShadow(urls, async () => {
+    // What was looked at must be what is committed: another one may have waited for the same shadow.
+    const now = await readHistory(project.migrations);
+    if (now.length !== history.length || (await readIfThere(project.current)) !== original) {
+      throw new Error(`Another npm run db:commit has just changed the migrations. ${REFUSED}`);
+    }
     try {
       await commit(settingsOf(project, urls), text);
     } catch (error) {
@@ -63,7 +68,7 @@ export async function commitCurrent(
   // The runner makes it unreadable for everybody else, such as the user in a container.
   await chmod(join(project.migrations, 'committed', committed), 0o644);
   say(
-    `${committed} is committed. Next: npm run db:dump, npm run db:check, and git add what they wrote.`,
+    `${committed} is committed. Next: test/upgrades/${committed.slice(0, 6)}.sql, npm run db:dump, npm run db:check, and git add what they wrote.`,
   );
 }
 
@@ -87,7 +92,14 @@ export async function uncommitLast(
     );
   }
   await migrate(urls, () => {}, { folder: project.migrations });
-  await withoutShadow(urls, () => uncommit(settingsOf(project, urls)));
+  await withoutShadow(urls, async () => {
+    if ((await readHistory(project.migrations)).at(-1)?.file !== last.file) {
+      throw new Error(
+        'Another command has just changed the migrations: look at them, and try again.',
+      );
+    }
+    await uncommit(settingsOf(project, urls));
+  });
   // The message is given anew, and "no-transaction" must stand in the first line.
   const text = (await readIfThere(project.current)) ?? '';
   await writeFile(project.current, text.replace(/^--! Message:.*\n\s*/, ''));

@@ -44,8 +44,11 @@ export function numbering(history: readonly Migration[]): Finding {
 /** Each carries the hash of what it says and what came before; what the base has stands as it was there. */
 export function untouched(history: readonly Migration[], base?: Base): Finding {
   const problems: Problem[] = [];
+  const onBase = new Set(base?.list('migrations/committed'));
   const mendOf = (file: string) =>
-    `git checkout ${base?.name ?? 'origin/main'} -- migrations/committed/${file}, and write the change as a new migration in current.sql`;
+    base === undefined || onBase.has(file)
+      ? `git checkout ${base?.name ?? 'origin/main'} -- migrations/committed/${file}, and write the change as a new migration in current.sql`
+      : `It is yours, and new: npm run db:uncommit, change current.sql, npm run db:commit -- -m "…"`;
   let before = '-';
   for (const { file, previous, hash, body } of history) {
     if (hash === '') {

@@ -23,14 +23,15 @@ export function withShadow<T>(
   work: (shadow: DatabaseUrls) => Promise<T>,
 ): Promise<T> {
   return withoutShadow(urls, async (root) => {
-    const { pathname, host } = new URL(urls.shadow);
+    const { pathname, hostname, port } = new URL(urls.shadow);
     await orExplained(
       root.query(
         `create database ${shadowOf(root, urls)} owner ${root.escapeIdentifier(loginOf(urls.shadow).name)}`,
       ),
     );
     const authenticator = new URL(urls.authenticator);
-    authenticator.host = host;
+    authenticator.hostname = hostname;
+    authenticator.port = port;
     authenticator.pathname = pathname;
     return work({ owner: urls.shadow, authenticator: authenticator.href });
   });
