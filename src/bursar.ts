@@ -8,6 +8,7 @@ import { syncPricesCommand } from './commands/prices.ts';
 import { serveCommand, start } from './commands/serve.ts';
 import { tokenCommand } from './commands/token.ts';
 import { explain } from './failures.ts';
+import { letReadersLeave } from './standard-output.ts';
 
 const program = new Command('bursar')
   .description('Spend budgets for AI models that live in PostgreSQL')
@@ -72,11 +73,7 @@ function appended(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
-// Whoever reads the output may have read enough: `bursar … | head -1`.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
-
+letReadersLeave();
 try {
   await program.parseAsync();
 } catch (error) {

@@ -1,4 +1,5 @@
 import { type Client, DatabaseError, escapeIdentifier, escapeLiteral } from 'pg';
+import { databaseNameOf, inTransaction } from './database.ts';
 import { verifierOf } from './password.ts';
 import { POWERS } from './role-powers.ts';
 import { findUser } from './users.ts';
@@ -59,7 +60,7 @@ export async function addDba(
     await requireHarmless(client, name);
     await client.query(`grant bursar_user to ${role}`);
     await requireInheritance(client, name);
-    const database = await databaseOf(client);
+    const database = escapeIdentifier(await databaseNameOf(client));
     await client.query(`grant connect on database ${database} to ${role}`);
     for (const [setting, value] of Object.entries(SESSION_SETTINGS)) {
       const values = value.split(', ').map(escapeLiteral).join(', ');
@@ -135,7 +136,7 @@ export async function removeDba(
     if (existing === undefined) return { username, left: 'nothing' };
 
     const role = escapeIdentifier(name);
-    const database = await databaseOf(client);
+    const database = escapeIdentifier(await databaseNameOf(client));
     await client.query(`alter role ${role} in database ${database} reset all`);
     await client.query(`revoke connect on database ${database} from ${role}`);
     if (existing.isUsedElsewhere) return { username, left: 'role' };
@@ -167,9 +168,8 @@ export async function listDbas(client: Client): Promise<Dba[]> {
 
 /** How psql is called with the login, in a shell, without the password. */
 export async function psqlCommand(client: Client, name: string): Promise<string> {
-  const { rows } = await client.query<{ name: string }>('select current_database() as name');
   const host = client.host.includes(':') ? `[${client.host}]` : client.host;
-  const database = encodeURIComponent(rows[0]?.name ?? '');
+  const database = encodeURIComponent(await databaseNameOf(client));
   // encodeURIComponent leaves what a shell reads in its own way.
   const role = encodeURIComponent(name).replace(
     /['()*!]/g,
@@ -232,22 +232,5 @@ async function dropUnlessUsed(client: Client, role: string): Promise<boolean> {
     await client.query('rollback to savepoint before_drop');
     await client.query(`alter role ${role} nologin`);
     return false;
-  }
-}
-
-async function databaseOf(client: Client): Promise<string> {
-  const { rows } = await client.query<{ name: string }>('select current_database() as name');
-  return escapeIdentifier(rows[0]?.name ?? '');
-}
-
-async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
-  await client.query('begin');
-  try {
-    const result = await work();
-    await client.query('commit');
-    return result;
-  } catch (error) {
-    await client.query('rollback');
-    throw error;
   }
 }

@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { inTransaction } from './database.ts';
 
 /** Someone to try Bursar as: one for each row of the table of rights. */
 export type DemoPerson = { readonly username: string; readonly id: string; readonly is: string };
@@ -43,15 +44,10 @@ const GROUPS = [
  * @param client The owner's connection: there is nobody yet who could give the first role.
  */
 export async function makeDemo(client: ClientBase): Promise<void> {
-  await client.query('begin');
-  try {
+  await inTransaction(client, async () => {
     const { rowCount } = await client.query('select from app_public.organizations limit 1');
     if (rowCount === 0) await fill(client);
-    await client.query('commit');
-  } catch (error) {
-    await client.query('rollback');
-    throw error;
-  }
+  });
 }
 
 async function fill(client: ClientBase): Promise<void> {

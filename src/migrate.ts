@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
-import { withClient } from './database.ts';
+import { databaseNameOf, withClient } from './database.ts';
 import { PATIENCE, type Patience, runMigrations } from './run-migrations.ts';
 
 export const PROJECT_FOLDER = join(import.meta.dirname, '..');
@@ -121,7 +121,6 @@ async function createAuthenticator(
     [role],
   );
   if (granted.rowCount === 0) await client.query(`grant bursar_user to ${role}`);
-  const { rows } = await client.query<{ name: string }>('select current_database() as name');
-  const database = client.escapeIdentifier(rows[0]?.name ?? '');
+  const database = client.escapeIdentifier(await databaseNameOf(client));
   await client.query(`grant connect on database ${database} to ${role}`);
 }

@@ -2,8 +2,9 @@ import { check } from '../check.ts';
 import { namesDatabase, readDatabaseUrl } from '../configuration.ts';
 import { withClient } from '../database.ts';
 import { fails, LEVELS, lint, type Report } from '../lint.ts';
+import { say } from '../standard-output.ts';
 import { readWaivers } from '../waivers.ts';
-import { say, withDatabase } from './database.ts';
+import { withDatabase } from './database.ts';
 
 /** @returns Whether everything is there. */
 export async function checkCommand(): Promise<boolean> {

@@ -1,10 +1,6 @@
 import { type DatabaseUrls, namesDatabase, readDatabaseUrls } from '../configuration.ts';
 import { openDevelopmentDatabase } from '../development.ts';
 
-export function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
 /** Runs a command on the database that the environment names, or else on the embedded one. */
 export async function withDatabase(
   work: (urls: DatabaseUrls, environment: NodeJS.ProcessEnv) => Promise<void>,

@@ -1,7 +1,8 @@
 import { withClient } from '../database.ts';
 import { addDba, listDbas, psqlCommand, removeDba } from '../dba.ts';
 import { askForPassword, generatePassword } from '../password.ts';
-import { say, withDatabase } from './database.ts';
+import { say } from '../standard-output.ts';
+import { withDatabase } from './database.ts';
 
 export async function addDbaCommand(
   name: string,

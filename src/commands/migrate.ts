@@ -1,7 +1,8 @@
 import { readLockTimeout } from '../configuration.ts';
 import { migrate } from '../migrate.ts';
 import { PATIENCE } from '../run-migrations.ts';
-import { say, withDatabase } from './database.ts';
+import { say } from '../standard-output.ts';
+import { withDatabase } from './database.ts';
 
 export async function migrateCommand(): Promise<void> {
   const lockTimeoutMs = readLockTimeout(process.env, PATIENCE.lockTimeoutMs);

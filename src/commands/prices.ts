@@ -1,6 +1,7 @@
 import { withClient } from '../database.ts';
 import { type PriceChanges, packagePrices, pricesFromFile, syncPrices } from '../prices.ts';
-import { say, withDatabase } from './database.ts';
+import { say } from '../standard-output.ts';
+import { withDatabase } from './database.ts';
 
 export async function syncPricesCommand(options: {
   from?: string;

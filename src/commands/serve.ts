@@ -6,7 +6,7 @@ import { signToken } from '../identity.ts';
 import { migrate } from '../migrate.ts';
 import { packagePrices, syncPrices } from '../prices.ts';
 import type { RunningServer } from '../serve.ts';
-import { say } from './database.ts';
+import { say } from '../standard-output.ts';
 import { summaryOf } from './prices.ts';
 
 /** The server's libraries take longer to load than most commands to run: only who serves loads them. */

@@ -1,8 +1,9 @@
 import { readSigningSecret } from '../configuration.ts';
 import { withClient } from '../database.ts';
 import { signToken } from '../identity.ts';
+import { say } from '../standard-output.ts';
 import { findUser } from '../users.ts';
-import { say, withDatabase } from './database.ts';
+import { withDatabase } from './database.ts';
 
 export async function tokenCommand(options: { user: string; ttl: string }): Promise<void> {
   const seconds = secondsOf(options.ttl);

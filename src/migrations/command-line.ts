@@ -7,12 +7,11 @@ import { readLockTimeout } from '../configuration.ts';
 import { explain } from '../failures.ts';
 import { migrate } from '../migrate.ts';
 import { PATIENCE, RUNNER_KEEPS_POOL_MS } from '../run-migrations.ts';
+import { letReadersLeave, say } from '../standard-output.ts';
 import { withWorkflowDatabase, withWorkflowDatabases } from './databases.ts';
 import { type Project, projectAt } from './project.ts';
 
 // Linters and comparisons are loaded by the commands that need them.
-
-const say = (line: string) => process.stdout.write(`${line}\n`);
 
 const program = new Command('db')
   .description('Write, check and commit migrations')
@@ -95,11 +94,7 @@ function stopSignal(): Promise<void> {
   });
 }
 
-// Whoever reads the output may have read enough: `npm run db:check | head`.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
-
+letReadersLeave();
 try {
   await program.parseAsync();
 } catch (error) {
