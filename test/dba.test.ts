@@ -159,6 +159,24 @@ describe('bursar dba add', () => {
     expect(await one(session, 'select count(*) from groups')).toEqual({ count: '2' });
   });
 
+  test('sends the server what a password is checked against, and never the password', async () => {
+    const name = newName();
+    const password = 'never on the wire';
+    const sent = await withClient(database.urls.owner, async (client) => {
+      const texts: string[] = [];
+      const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+      client.query = ((...args: unknown[]) => {
+        texts.push(JSON.stringify(args));
+        return query(...args);
+      }) as typeof client.query;
+      await addDba(client, name, 'member', async () => password);
+      return texts.join('\n');
+    });
+    expect(sent).toContain('SCRAM-SHA-256$4096:');
+    expect(sent).not.toContain(password);
+    await logIn(name, password);
+  });
+
   test('takes over a role that exists and has no powers, with the password that it has', async () => {
     const name = newName('ldap');
     await inDatabase((client) =>

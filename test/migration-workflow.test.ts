@@ -110,8 +110,16 @@ describe('on a branch', { timeout: 60_000 }, () => {
 
   test('db:uncommit takes back what nobody else has run', async () => {
     const written = (await readCurrent(project)).text.trim();
-    await commitCurrent(project, urls, 'mottos', say);
+    // Two at once: one of them wins, and the other takes nothing away from it.
+    const both = await Promise.allSettled(
+      ['mottos', 'mottos too'].map((message) => commitCurrent(project, urls, message, say)),
+    );
+    const lost = both.filter((outcome) => outcome.status === 'rejected');
+    expect(lost.map(({ reason }) => reason.message)).toEqual([
+      'Another npm run db:commit has just changed the migrations. Nothing was committed.',
+    ]);
     expect(await readHistory(project.migrations)).toHaveLength(released + 1);
+    expect(await project.read(CURRENT)).toBe('-- Write the next migration here.\n');
     await uncommitLast(project, urls, say);
     expect(await readHistory(project.migrations)).toHaveLength(released);
     expect((await readCurrent(project)).text.trim()).toBe(written);
