@@ -254,6 +254,12 @@ begin
     return;
   end if;
   step := case period when 'quarter' then interval '3 months' else ('1 ' || period)::interval end;
+  -- No clock is put forward or back there.
+  if time_zone = 'UTC' then
+    period_start := date_trunc(period::text, at);
+    period_end := period_start + step;
+    return;
+  end if;
   local := date_trunc(period::text, at at time zone time_zone);
   period_start := app_hidden.first_instant(local, time_zone);
   period_end := app_hidden.first_instant(local + step, time_zone);
@@ -307,6 +313,20 @@ revoke all on function app_hidden.dollars(numeric) from public;
 grant execute on function app_hidden.dollars(numeric) to bursar_user;
 comment on function app_hidden.dollars(numeric) is
   'An amount of micros as people read it, with all its digits: 500000000 is $500.00, 1552.5 is $0.0015525.';
+
+create function app_hidden.every_id_from() returns uuid
+language plpgsql stable security definer parallel safe
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return case when app_hidden.reads_every_organization() then '00000000-0000-0000-0000-000000000000'::uuid end;
+end
+$$;
+
+revoke all on function app_hidden.every_id_from() from public;
+grant execute on function app_hidden.every_id_from() to bursar_user;
+comment on function app_hidden.every_id_from() is
+  'The nil UUID for whom a site role lets read every organization, null for everybody else. So `id between (select app_hidden.every_id_from()) and ''ffffffff-ffff-ffff-ffff-ffffffffffff''` is every id or none, and one that an index can serve beside the other conditions of a policy, as the plain answer yes could not.';
 
 create function app_hidden.exact_cost(
   input_tokens bigint,
@@ -373,13 +393,15 @@ comment on function app_hidden.first_instant(timestamp, text) is
   'When a local time is reached: the first time where it comes twice, the end of the gap where the clock skips it.';
 
 create function app_hidden.has_site_role(variadic roles app_public.site_role[]) returns boolean
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe
 set search_path to pg_catalog, pg_temp
 as $$
-  select exists (
-    select from app_public.user_site_roles
-    where user_id = app_hidden.current_user_id() and role = any (roles)
-  )
+begin
+  return exists (
+    select from app_public.user_site_roles r
+    where r.user_id = app_hidden.current_user_id() and r.role = any (roles)
+  );
+end
 $$;
 
 revoke all on function app_hidden.has_site_role(app_public.site_role[]) from public;
@@ -388,10 +410,12 @@ comment on function app_hidden.has_site_role(app_public.site_role[]) is
   'Whether the current user holds one of these site roles.';
 
 create function app_hidden.is_signed_in() returns boolean
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe
 set search_path to pg_catalog, pg_temp
 as $$
-  select app_hidden.current_user_id() is not null
+begin
+  return app_hidden.current_user_id() is not null;
+end
 $$;
 
 revoke all on function app_hidden.is_signed_in() from public;
@@ -399,10 +423,12 @@ grant execute on function app_hidden.is_signed_in() to bursar_user;
 comment on function app_hidden.is_signed_in() is 'Whether the session speaks for a user.';
 
 create function app_hidden.is_site_owner() returns boolean
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe
 set search_path to pg_catalog, pg_temp
 as $$
-  select app_hidden.has_site_role('owner')
+begin
+  return app_hidden.has_site_role('owner');
+end
 $$;
 
 revoke all on function app_hidden.is_site_owner() from public;
@@ -555,10 +581,12 @@ comment on function app_hidden.lock_group_to_manage(uuid) is
   'Returns when the caller may update the group, and holds it against deletion until the transaction ends. BU404 otherwise, the same for absent and forbidden.';
 
 create function app_hidden.manages_every_organization() returns boolean
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe
 set search_path to pg_catalog, pg_temp
 as $$
-  select app_hidden.has_site_role('owner', 'user_admin')
+begin
+  return app_hidden.has_site_role('owner', 'user_admin');
+end
 $$;
 
 revoke all on function app_hidden.manages_every_organization() from public;
@@ -567,13 +595,18 @@ comment on function app_hidden.manages_every_organization() is
   'Whether a site role lets the current user write groups, members and budgets of every organization.';
 
 create function app_hidden.my_groups() returns setof uuid
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe rows 5
 set search_path to pg_catalog, pg_temp
 as $$
-  select group_id from app_public.group_members where user_id = app_hidden.current_user_id()
+declare
+  me constant uuid := app_hidden.current_user_id();
+begin
+  return query
+  select m.group_id from app_public.group_members m where m.user_id = me
   union all
   -- Everyone: the group whose id is the organization's.
-  select app_hidden.my_organizations()
+  select m.organization_id from app_public.organization_members m where m.user_id = me;
+end
 $$;
 
 revoke all on function app_hidden.my_groups() from public;
@@ -582,11 +615,14 @@ comment on function app_hidden.my_groups() is
   'The groups to which the current user belongs, the Everyone group of each of their organizations included.';
 
 create function app_hidden.my_organizations() returns setof uuid
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe rows 1
 set search_path to pg_catalog, pg_temp
 as $$
-  select organization_id from app_public.organization_members
-  where user_id = app_hidden.current_user_id()
+begin
+  return query
+  select m.organization_id from app_public.organization_members m
+  where m.user_id = app_hidden.current_user_id();
+end
 $$;
 
 revoke all on function app_hidden.my_organizations() from public;
@@ -595,10 +631,14 @@ comment on function app_hidden.my_organizations() is
   'The organizations of which the current user is a member.';
 
 create function app_hidden.organizations_i_manage() returns setof uuid
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe rows 1
 set search_path to pg_catalog, pg_temp
 as $$
-  select app_hidden.organizations_with_my_role('organization_admin', 'organization_user_admin')
+begin
+  return query
+  select distinct r.organization_id from app_public.organization_member_roles r
+  where r.user_id = app_hidden.current_user_id() and r.role in ('organization_admin', 'organization_user_admin');
+end
 $$;
 
 revoke all on function app_hidden.organizations_i_manage() from public;
@@ -607,12 +647,15 @@ comment on function app_hidden.organizations_i_manage() is
   'The organizations whose groups, members and budgets an organization role lets the current user write.';
 
 create function app_hidden.organizations_i_read() returns setof uuid
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe rows 1
 set search_path to pg_catalog, pg_temp
 as $$
-  select app_hidden.organizations_with_my_role(
-    'organization_admin', 'organization_user_admin', 'organization_auditor'
-  )
+begin
+  return query
+  select distinct r.organization_id from app_public.organization_member_roles r
+  where r.user_id = app_hidden.current_user_id()
+    and r.role in ('organization_admin', 'organization_user_admin', 'organization_auditor');
+end
 $$;
 
 revoke all on function app_hidden.organizations_i_read() from public;
@@ -622,11 +665,14 @@ comment on function app_hidden.organizations_i_read() is
 
 create function app_hidden.organizations_with_my_role(variadic roles app_public.organization_role[])
 returns setof uuid
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe rows 1
 set search_path to pg_catalog, pg_temp
 as $$
-  select distinct organization_id from app_public.organization_member_roles
-  where user_id = app_hidden.current_user_id() and role = any (roles)
+begin
+  return query
+  select distinct r.organization_id from app_public.organization_member_roles r
+  where r.user_id = app_hidden.current_user_id() and r.role = any (roles);
+end
 $$;
 
 revoke all on function app_hidden.organizations_with_my_role(app_public.organization_role[]) from public;
@@ -747,10 +793,15 @@ comment on function app_hidden.price_seed_problem(jsonb) is
   'The first thing that is wrong with an array of prices, and the path of the element, or nulls.';
 
 create function app_hidden.reads_every_organization() returns boolean
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe
 set search_path to pg_catalog, pg_temp
 as $$
-  select app_hidden.has_site_role('owner', 'user_admin', 'auditor', 'ai_gateway')
+begin
+  return exists (
+    select from app_public.user_site_roles r
+    where r.user_id = app_hidden.current_user_id() and r.role in ('owner', 'user_admin', 'auditor', 'ai_gateway')
+  );
+end
 $$;
 
 revoke all on function app_hidden.reads_every_organization() from public;
@@ -759,18 +810,21 @@ comment on function app_hidden.reads_every_organization() is
   'Whether a site role lets the current user read groups, members and budgets of every organization.';
 
 create function app_hidden.reads_group(group_id uuid) returns boolean
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe
 set search_path to pg_catalog, pg_temp
 as $$
-  select exists (
+begin
+  return exists (
     select from app_public.groups g
-    where g.id = group_id
+    where g.id = reads_group.group_id
       and (
-        app_hidden.reads_every_organization()
+        -- each asked only where the one before said no
+        g.id in (select app_hidden.my_groups())
         or g.organization_id in (select app_hidden.organizations_i_read())
-        or g.id in (select app_hidden.my_groups())
+        or app_hidden.reads_every_organization()
       )
-  )
+  );
+end
 $$;
 
 revoke all on function app_hidden.reads_group(uuid) from public;
@@ -779,10 +833,12 @@ comment on function app_hidden.reads_group(uuid) is
   'Whether the policies of groups let the current user read this one: for functions that must read more than the caller may.';
 
 create function app_hidden.records_usage() returns boolean
-language sql stable security definer parallel safe
+language plpgsql stable security definer parallel safe
 set search_path to pg_catalog, pg_temp
 as $$
-  select app_hidden.has_site_role('owner', 'ai_gateway')
+begin
+  return app_hidden.has_site_role('owner', 'ai_gateway');
+end
 $$;
 
 revoke all on function app_hidden.records_usage() from public;
@@ -807,6 +863,23 @@ revoke all on function app_hidden.refuse(text) from public;
 grant execute on function app_hidden.refuse(text) to bursar_user;
 comment on function app_hidden.refuse(text) is
   'The last word of a policy for inserting: 42501, with who may write the table as its hint. PostgreSQL''s own refusal names the table and no more.';
+
+create function app_hidden.require_user(user_id uuid) returns void
+language plpgsql stable security definer parallel safe
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if require_user.user_id is not null
+    and not exists (select from app_public.users u where u.id = require_user.user_id)
+  then
+    raise exception using errcode = 'BU401', message = 'The token names no user.';
+  end if;
+end
+$$;
+
+revoke all on function app_hidden.require_user(uuid) from public;
+comment on function app_hidden.require_user(uuid) is
+  'Returns for a user that exists, and for null, which is nobody; BU401 for an id that names no user. The server asks it in the same write with each statement, and before it.';
 
 create function app_hidden.right_hint(hint text) returns text
 language sql stable security definer parallel safe
@@ -864,7 +937,7 @@ $$;
 
 revoke all on function app_hidden.user_exists(uuid) from public;
 comment on function app_hidden.user_exists(uuid) is
-  'Whether a token''s subject names a user. The server asks it for each request, before anything else.';
+  'Whether a token''s subject names a user, for servers that do not know require_user() yet.';
 
 create function app_hidden.who_may_write(table_name text) returns text
 language sql immutable security invoker parallel safe
@@ -996,6 +1069,7 @@ comment on function app_private.audited_name(text, uuid) is
 
 create function app_private.booked_ids(ids uuid[]) returns setof uuid
 language plpgsql stable security definer
+set enable_seqscan to off
 set search_path to pg_catalog, pg_temp
 as $$
 begin
@@ -1026,37 +1100,11 @@ as $$
 #variable_conflict use_column
 begin
   return query
-  select m.group_id, t.group_name, m.group_id = budget_candidates.organization_id,
-    t.limit_micros, t.applies_to, t.period,
-    row_number() over (order by
-      -- the group that the call names, and no other
-      m.group_id is not distinct from budget_candidates.group_id desc,
-      -- then those with a budget; Everyone's is the ceiling on top, and is charged when there is no other
-      (t.limit_micros is not null and not t.is_everyone) desc,
-      m.group_id = budget_candidates.organization_id desc,
-      t.limit_micros desc nulls last,
-      m.since,
-      m.group_id
-    )
-  from (
-    select m.group_id, max(m.since) as since
-    from (
-      select m.group_id, m.since, m.since <= at as was_there, bool_or(m.since <= at) over () as somewhere_there
-      from app_private.ai_memberships m
-      where m.user_id = budget_candidates.user_id
-        and m.organization_id = budget_candidates.organization_id
-        and m.until > at
-    ) m
-    -- Groups that they joined later had nothing to do with it, unless they came to the organization later.
-    where m.was_there or not m.somewhere_there
-    group by m.group_id
-  ) m
-    -- A group that is gone has no terms; what was used in it is charged to it all the same.
-    left join lateral (
-      select t.* from app_private.ai_spend_terms t
-      where t.organization_id = budget_candidates.organization_id and t.group_id = m.group_id offset 0
-    ) t on true
-  where t.group_id is not null or m.group_id = budget_candidates.group_id;
+  select c.candidate_id, c.group_name, c.is_everyone, c.limit_micros, c.applies_to, c.period, c.rank
+  from app_private.candidates_of_callers(array[row(
+    budget_candidates.user_id, budget_candidates.organization_id, budget_candidates.group_id, at,
+    array[budget_candidates.organization_id], null
+  )::app_private.usage_caller]) c;
 end
 $$;
 
@@ -1072,6 +1120,7 @@ create function app_private.budget_standings(
   holds_at timestamptz
 ) returns setof app_private.budget_standing
 language plpgsql stable security definer
+set enable_seqscan to off
 set search_path to pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -1146,6 +1195,71 @@ revoke all on function app_private.call_problem(uuid, uuid, uuid, uuid[]) from p
 comment on function app_private.call_problem(uuid, uuid, uuid, uuid[]) is
   'What is wrong with a call for which organizations_of_call() found none or several, and the field that is at fault; nulls for exactly one.';
 
+create function app_private.candidates_of_callers(callers app_private.usage_caller[]) returns table (
+  caller bigint,
+  candidate_id uuid,
+  group_name text,
+  is_everyone boolean,
+  limit_micros bigint,
+  applies_to app_public.budget_scope,
+  period app_public.budget_period,
+  rank bigint
+)
+language plpgsql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  return query
+  with belonging as materialized (
+    select c.caller, c.fitting[1] as organization_id, c.group_id as named_id, m.group_id, m.since
+    from unnest(callers) with ordinality as c (
+        user_id, organization_id, group_id, belongs_at, fitting, belongs_to, caller
+      )
+      cross join lateral (
+        select m.group_id, max(m.since) as since
+        from (
+          select m.group_id, m.since, m.since <= c.belongs_at as was_there,
+            bool_or(m.since <= c.belongs_at) over () as somewhere_there
+          from app_private.ai_memberships m
+          where m.user_id = c.user_id and m.organization_id = c.fitting[1] and m.until > c.belongs_at
+        ) m
+        -- Groups that they joined later had nothing to do with it, unless they came to the organization later.
+        where m.was_there or not m.somewhere_there
+        group by m.group_id
+      ) m
+  ), terms as materialized (
+    -- Each group once, however many belong to it.
+    select t.*
+    from (select distinct b.organization_id, b.group_id from belonging b) g
+      cross join lateral (
+        select t.* from app_private.ai_spend_terms t
+        where t.organization_id = g.organization_id and t.group_id = g.group_id offset 0
+      ) t
+  )
+  select b.caller, b.group_id, t.group_name, b.group_id = b.organization_id,
+    t.limit_micros, t.applies_to, t.period,
+    row_number() over (partition by b.caller order by
+      -- the group that the call names, and no other
+      b.group_id is not distinct from b.named_id desc,
+      -- then those with a budget; Everyone's is the ceiling on top, and is charged when there is no other
+      (t.limit_micros is not null and not t.is_everyone) desc,
+      b.group_id = b.organization_id desc,
+      t.limit_micros desc nulls last,
+      b.since,
+      b.group_id
+    )
+  from belonging b
+    -- A group that is gone has no terms; what was used in it is charged to it all the same.
+    left join terms t on t.organization_id = b.organization_id and t.group_id = b.group_id
+  where t.group_id is not null or b.group_id = b.named_id;
+end
+$$;
+
+revoke all on function app_private.candidates_of_callers(app_private.usage_caller[]) from public;
+comment on function app_private.candidates_of_callers(app_private.usage_caller[]) is
+  'For each caller, by number, the groups to which they belong in the first of their fitting organizations, best first: see budget_candidates().';
+
 create function app_private.charged_group(user_id uuid, organization_id uuid, group_id uuid, at timestamptz)
 returns uuid
 language plpgsql stable security definer
@@ -1158,7 +1272,9 @@ begin
   return coalesce(
     (
       select c.candidate_id
-      from app_private.budget_candidates(charged_group.user_id, charged_group.organization_id, null, at) c
+      from app_private.candidates_of_callers(array[row(
+        charged_group.user_id, charged_group.organization_id, null, at, array[charged_group.organization_id], null
+      )::app_private.usage_caller]) c
       where c.rank = 1
     ),
     charged_group.organization_id
@@ -1169,6 +1285,26 @@ $$;
 revoke all on function app_private.charged_group(uuid, uuid, uuid, timestamptz) from public;
 comment on function app_private.charged_group(uuid, uuid, uuid, timestamptz) is
   'The group to which a call is charged: the one that it names, or the first of budget_candidates().';
+
+create function app_private.charged_groups(callers app_private.usage_caller[]) returns uuid[]
+language plpgsql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return array(
+    select coalesce(c.group_id, k.candidate_id, c.fitting[1])
+    from unnest(callers) with ordinality as c (
+        user_id, organization_id, group_id, belongs_at, fitting, belongs_to, caller
+      )
+      left join app_private.candidates_of_callers(callers) k on k.caller = c.caller and k.rank = 1
+    order by c.caller
+  );
+end
+$$;
+
+revoke all on function app_private.charged_groups(app_private.usage_caller[]) from public;
+comment on function app_private.charged_groups(app_private.usage_caller[]) is
+  'The groups to which callers are charged, in their order: the one that they name, or the first of candidates_of_callers(), or else Everyone.';
 
 create function app_private.check_time_zone() returns trigger
 language plpgsql volatile security invoker
@@ -1510,6 +1646,7 @@ create function app_private.holds_ending(
   until timestamptz
 ) returns numeric
 language plpgsql stable security definer
+set enable_seqscan to off
 set search_path to pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -1734,6 +1871,7 @@ comment on function app_private.lock_new_request(uuid) is
 
 create function app_private.lock_pools(organizations uuid[], groups uuid[]) returns timestamptz
 language plpgsql volatile security definer
+set enable_seqscan to off
 set search_path to pg_catalog, pg_temp
 as $$
 declare
@@ -2002,8 +2140,9 @@ begin
   insert into app_private.authenticators (role_name)
   values (register_authenticator.role_name)
   on conflict do nothing;
-  -- Enough to check a token's subject and to watch the features; all else goes through bursar_user.
+  -- Enough to say that a token's subject exists and to watch the features; all else goes through bursar_user.
   execute format('grant usage on schema app_hidden to %I', role_name);
+  execute format('grant execute on function app_hidden.require_user(uuid) to %I', role_name);
   execute format('grant execute on function app_hidden.user_exists(uuid) to %I', role_name);
   execute format('grant execute on function app_hidden.feature_states() to %I', role_name);
 end
@@ -2266,6 +2405,60 @@ revoke all on function app_private.spend_by_user(uuid, uuid, uuid, timestamptz, 
 comment on function app_private.spend_by_user(uuid, uuid, uuid, timestamptz, timestamptz) is
   'Spend in a period of a group (or of the organization, for Everyone), for each of its members or the one that is named (app_private.pool() for all), in micros: from the daily totals, and from the ledger for the parts of days.';
 
+create function app_private.spend_of_member(
+  organization_id uuid,
+  group_id uuid,
+  user_id uuid,
+  period_start timestamptz,
+  period_end timestamptz
+) returns numeric
+language plpgsql stable security definer
+set enable_seqscan to off
+set plan_cache_mode to force_generic_plan
+set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
+as $$
+#variable_conflict use_column
+declare
+  is_everyone constant boolean := spend_of_member.group_id = spend_of_member.organization_id;
+  first_day timestamptz := date_trunc('day', period_start);
+  last_day timestamptz := date_trunc('day', period_end);
+  spent numeric;
+begin
+  if first_day < period_start then
+    first_day := first_day + interval '1 day';
+  end if;
+  if first_day >= last_day then
+    first_day := period_end;
+    last_day := period_end;
+  end if;
+  if first_day < last_day then
+    select sum(d.cost_micros) into spent
+    from app_public.ai_spend_daily d
+    where d.organization_id = spend_of_member.organization_id and d.user_id = spend_of_member.user_id
+      and d.day >= first_day::date and d.day < last_day::date
+      and (is_everyone or d.group_id = spend_of_member.group_id);
+  end if;
+  if period_start < first_day or last_day < period_end then
+    spent := coalesce(spent, 0) + coalesce((
+      select sum(e.cost_micros)
+      from app_public.ai_usage_events e
+      where e.organization_id = spend_of_member.organization_id and e.user_id = spend_of_member.user_id
+        and (
+          (e.occurred_at >= period_start and e.occurred_at < first_day)
+          or (e.occurred_at >= last_day and e.occurred_at < period_end)
+        )
+        and (is_everyone or e.group_id = spend_of_member.group_id)
+    ), 0);
+  end if;
+  return coalesce(spent, 0);
+end
+$$;
+
+revoke all on function app_private.spend_of_member(uuid, uuid, uuid, timestamptz, timestamptz) from public;
+comment on function app_private.spend_of_member(uuid, uuid, uuid, timestamptz, timestamptz) is
+  'What one member has spent of a group (or of the organization, for Everyone) in a period, in micros.';
+
 create function app_private.spend_of_period(
   organization_id uuid,
   group_id uuid,
@@ -2277,6 +2470,7 @@ create function app_private.spend_of_period(
   out overage_micros numeric
 )
 language plpgsql stable security definer
+set enable_seqscan to off
 set search_path to pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -2335,6 +2529,56 @@ $$;
 revoke all on function app_private.tell_when_nothing_changes() from public;
 comment on function app_private.tell_when_nothing_changes() is
   'Trigger: a notice for psql when a statement has changed nothing and row security may be why.';
+
+create function app_private.usage_batch_is_sound(events jsonb) returns boolean
+language plpgsql stable security invoker
+set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
+as $$
+begin
+  return (
+    select coalesce(bool_and(case
+      when jsonb_typeof(e) <> 'object' then false
+      else
+        e - array[
+          'id', 'user_id', 'provider', 'model', 'input_tokens', 'output_tokens', 'cache_read_tokens',
+          'cache_write_tokens', 'group_id', 'organization_id', 'occurred_at'
+        ] = '{}'
+        -- What has hyphens there and is taken for a UUID is written as one.
+        and jsonb_typeof(e -> 'id') = 'string'
+        and e ->> 'id' like '________-____-____-____-____________' and (e ->> 'id')::uuid is not null
+        and jsonb_typeof(e -> 'user_id') = 'string'
+        and e ->> 'user_id' like '________-____-____-____-____________' and (e ->> 'user_id')::uuid is not null
+        and (e ->> 'group_id' is null or jsonb_typeof(e -> 'group_id') = 'string'
+          and e ->> 'group_id' like '________-____-____-____-____________' and (e ->> 'group_id')::uuid is not null)
+        and (e ->> 'organization_id' is null or jsonb_typeof(e -> 'organization_id') = 'string'
+          and e ->> 'organization_id' like '________-____-____-____-____________' and (e ->> 'organization_id')::uuid is not null)
+        and jsonb_typeof(e -> 'provider') = 'string' and length(e ->> 'provider') <= 200
+        and e ->> 'provider' ~ '[^[:space:]]'
+        and jsonb_typeof(e -> 'model') = 'string' and length(e ->> 'model') <= 200
+        and e ->> 'model' ~ '[^[:space:]]'
+        -- Up to twelve digits: one that has more, or is written otherwise, is looked at closely.
+        and jsonb_typeof(e -> 'input_tokens') = 'number' and e ->> 'input_tokens' ~ '^[0-9]{1,12}$'
+        and jsonb_typeof(e -> 'output_tokens') = 'number' and e ->> 'output_tokens' ~ '^[0-9]{1,12}$'
+        and (e ->> 'cache_read_tokens' is null or jsonb_typeof(e -> 'cache_read_tokens') = 'number'
+          and e ->> 'cache_read_tokens' ~ '^[0-9]{1,12}$')
+        and (e ->> 'cache_write_tokens' is null or jsonb_typeof(e -> 'cache_write_tokens') = 'number'
+          and e ->> 'cache_write_tokens' ~ '^[0-9]{1,12}$')
+        and (e ->> 'occurred_at' is null or jsonb_typeof(e -> 'occurred_at') = 'string'
+          and coalesce(app_private.moment_of(e ->> 'occurred_at')
+            between '2000-01-01' and clock_timestamp() + interval '1 day', false))
+      end is true), true)
+    from jsonb_array_elements(events) e
+  );
+exception
+  -- no UUID
+  when data_exception then return false;
+end
+$$;
+
+revoke all on function app_private.usage_batch_is_sound(jsonb) from public;
+comment on function app_private.usage_batch_is_sound(jsonb) is
+  'Whether nothing is wrong with a batch of events, as far as can be seen at once; usage_batch_problem() says what is.';
 
 create function app_private.usage_batch_problem(events jsonb, out message text, out field text)
 language sql stable security invoker
@@ -2533,7 +2777,7 @@ begin
     trim_scale(case
       when pool.limit_micros is null then null
       when terms.applies_to = 'group' then greatest(pool.limit_micros - pool.spent_micros - pool.held_micros, 0)
-      when g.id in (select app_hidden.my_groups())
+      when g.id = any (array(select app_hidden.my_groups()))
         then greatest(pool.limit_micros - mine.spent_micros - mine.held_micros, 0)
     end),
     trim_scale(pool.overage_micros), trim_scale(mine.spent_micros), trim_scale(mine.held_micros)
@@ -2544,9 +2788,9 @@ begin
     ) terms
     cross join lateral (
       select
-        coalesce(sum(s.spent_micros), 0) as spent_micros,
+        app_private.spend_of_member(g.organization_id, g.id, me, pool.period_start, pool.period_end) as spent_micros,
         app_private.holds_ending(g.organization_id, g.id, me, at, 'infinity') as held_micros
-      from app_private.spend_by_user(g.organization_id, g.id, me, pool.period_start, pool.period_end) s
+      offset 0
     ) mine
   where g.id = ai_budget_status.group_id;
 end
@@ -2570,6 +2814,7 @@ create function app_public.authorize_ai_spend(
   organization_id uuid default null::uuid
 ) returns app_public.ai_spend_decision
 language plpgsql volatile security definer
+set enable_seqscan to off
 set plan_cache_mode to force_generic_plan
 set search_path to pg_catalog, pg_temp
 set timezone to 'UTC'
@@ -2746,7 +2991,7 @@ begin
       or exists (
         select from app_public.organization_members m
         where m.user_id = explain_ai_budget.user_id
-          and m.organization_id in (select app_hidden.organizations_i_read())
+          and m.organization_id = any (array(select app_hidden.organizations_i_read()))
       )
     )
     and (explain_ai_budget.group_id is null or app_hidden.reads_group(explain_ai_budget.group_id))
@@ -2926,47 +3171,54 @@ begin
       message = format('events must be an array, not %s.', coalesce(left(record_ai_usage.events::text, 100), 'null')),
       column = 'events';
   end if;
-  select * into problem from app_private.usage_batch_problem(record_ai_usage.events);
-  if problem.message is not null then
-    raise exception using errcode = 'BU400', message = problem.message, column = problem.field;
+  if not app_private.usage_batch_is_sound(record_ai_usage.events) then
+    select * into problem from app_private.usage_batch_problem(record_ai_usage.events);
+    if problem.message is not null then
+      raise exception using errcode = 'BU400', message = problem.message, column = problem.field;
+    end if;
   end if;
 
   ids := array(select (e ->> 'id')::uuid from jsonb_array_elements(record_ai_usage.events) e);
 
   -- What is in the ledger already needs no answer any more, and what was authorized belongs where it was. Events
   -- of one user that name the same are charged alike: they have the same caller, by number.
+  with reported as materialized (
+    -- Of an id that comes twice in the batch, the first.
+    select distinct on (e.id) e.ordinality - 1 as place, e.id, e.user_id, e.organization_id, e.group_id,
+      e.provider, e.model, e.input_tokens, e.output_tokens,
+      coalesce(e.cache_read_tokens, 0) as cache_read_tokens, coalesce(e.cache_write_tokens, 0) as cache_write_tokens,
+      coalesce(app_private.moment_of(e.occurred_at), at) as occurred_at
+    from rows from (
+      jsonb_to_recordset(record_ai_usage.events) as (
+        id uuid, user_id uuid, provider text, model text, input_tokens numeric, output_tokens numeric,
+        cache_read_tokens numeric, cache_write_tokens numeric, group_id uuid, organization_id uuid, occurred_at text
+      )
+    ) with ordinality as e
+    where e.id not in (select app_private.booked_ids(ids))
+    order by e.id, e.ordinality
+  ), belonging as materialized (
+    select u.user_id, b.since, b.until
+    from (select distinct user_id from reported) u
+      cross join lateral (
+        select max(m.since) as since, max(m.until) filter (where m.until < 'infinity') as until
+        from app_private.ai_memberships m
+        where m.user_id = u.user_id
+      ) b
+  )
   select array_agg(row(
     e.place, e.caller, e.id, e.user_id, e.organization_id, e.group_id, e.provider, e.model,
     e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens, e.occurred_at, e.belongs_at,
     e.authorized_organization_id, e.authorized_group_id
   )::app_private.reported_event) into pending
   from (
-    select e.*, b.belongs_at, r.organization_id as authorized_organization_id, r.group_id as authorized_group_id,
-      dense_rank() over (order by e.user_id, e.organization_id, e.group_id, b.belongs_at) as caller
+    select e.*, r.organization_id as authorized_organization_id, r.group_id as authorized_group_id,
+      dense_rank() over (order by e.user_id, e.organization_id, e.group_id, e.belongs_at) as caller
     from (
-      -- Of an id that comes twice in the batch, the first.
-      select distinct on (e.id) e.ordinality - 1 as place, e.id, e.user_id, e.organization_id, e.group_id,
-        e.provider, e.model, e.input_tokens, e.output_tokens,
-        coalesce(e.cache_read_tokens, 0) as cache_read_tokens, coalesce(e.cache_write_tokens, 0) as cache_write_tokens,
-        coalesce(app_private.moment_of(e.occurred_at), at) as occurred_at
-      from rows from (
-        jsonb_to_recordset(record_ai_usage.events) as (
-          id uuid, user_id uuid, provider text, model text, input_tokens numeric, output_tokens numeric,
-          cache_read_tokens numeric, cache_write_tokens numeric, group_id uuid, organization_id uuid, occurred_at text
-        )
-      ) with ordinality as e
-      where e.id not in (select app_private.booked_ids(ids))
-      order by e.id, e.ordinality
-    ) e
-      cross join lateral (
+      select e.*,
         -- For who has been where they are ever since, it makes no difference when it was.
-        select case
-          when max(m.since) <= e.occurred_at and max(m.until) filter (where m.until < 'infinity') is null then at
-          else e.occurred_at
-        end as belongs_at
-        from app_private.ai_memberships m
-        where m.user_id = e.user_id
-      ) b
+        case when b.since <= e.occurred_at and b.until is null then at else e.occurred_at end as belongs_at
+      from reported e join belonging b on b.user_id = e.user_id
+    ) e
       left join app_private.ai_spend_requests r on r.request_id = e.id and r.state <> 'refused'
   ) e;
 
@@ -3006,24 +3258,36 @@ begin
     raise exception using errcode = 'BU400', message = problem.message, column = problem.field;
   end if;
 
-  select array_agg(
-    app_private.charged_group(c.user_id, c.fitting[1], c.group_id, c.belongs_at) order by c.caller
-  ) into groups
-  from unnest(callers) with ordinality as c (
-    user_id, organization_id, group_id, belongs_at, fitting, belongs_to, caller
-  );
+  groups := app_private.charged_groups(callers);
 
+  with prices as materialized (
+    -- Which tokens there are decides which prices are needed; how many there are, only the cost.
+    select q.*, p.input_price, p.output_price, p.cache_read_price, p.cache_write_price, p.cost_micros is not null as is_known
+    from (
+      select distinct e.provider, e.model, e.occurred_at, sign(e.input_tokens) as input, sign(e.output_tokens) as output,
+        sign(e.cache_read_tokens) as cache_read, sign(e.cache_write_tokens) as cache_write
+      from unnest(pending) e
+    ) q
+      cross join lateral app_hidden.price_of_usage(
+        q.provider, q.model, q.occurred_at,
+        q.input::bigint, q.output::bigint, q.cache_read::bigint, q.cache_write::bigint
+      ) p
+  )
   select array_agg(row(
     coalesce(e.authorized_organization_id, (callers[e.caller]).fitting[1]), e.id, e.occurred_at, at,
     coalesce(e.authorized_group_id, groups[e.caller]), e.user_id, e.provider, e.model,
     e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens,
-    p.input_price, p.output_price, p.cache_read_price, p.cache_write_price, p.cost_micros, null
+    p.input_price, p.output_price, p.cache_read_price, p.cache_write_price,
+    case when p.is_known then app_hidden.exact_cost(
+      e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens,
+      p.input_price, p.output_price, p.cache_read_price, p.cache_write_price
+    ) end,
+    null
   )::app_public.ai_usage_events) into booked
   from unnest(pending) e
-    cross join lateral app_hidden.price_of_usage(
-      e.provider, e.model, e.occurred_at,
-      e.input_tokens, e.output_tokens, e.cache_read_tokens, e.cache_write_tokens
-    ) p
+    join prices p on p.provider = e.provider and p.model = e.model and p.occurred_at = e.occurred_at
+      and p.input = sign(e.input_tokens) and p.output = sign(e.output_tokens)
+      and p.cache_read = sign(e.cache_read_tokens) and p.cache_write = sign(e.cache_write_tokens)
   -- Asked again after it was settled who belongs where: it may have been booked where they have left since.
   where e.id not in (select app_private.booked_ids(ids));
 
@@ -3074,6 +3338,7 @@ create function app_public.release_ai_spend(
   hold_id uuid default null::uuid
 ) returns boolean
 language plpgsql volatile security definer
+set enable_seqscan to off
 set plan_cache_mode to force_generic_plan
 set search_path to pg_catalog, pg_temp
 as $$
@@ -3111,6 +3376,7 @@ create function app_public.settle_ai_spend(
   hold_id uuid default null::uuid
 ) returns app_public.ai_spend_settlement
 language plpgsql volatile security definer
+set enable_seqscan to off
 set plan_cache_mode to force_generic_plan
 set search_path to pg_catalog, pg_temp
 set timezone to 'UTC'
@@ -3383,6 +3649,7 @@ comment on function app_private.decision_again(app_private.ai_spend_requests, js
 
 create function app_private.find_request(request_id uuid, hold_id uuid) returns app_private.ai_spend_requests
 language plpgsql volatile security definer
+set enable_seqscan to off
 set search_path to pg_catalog, pg_temp
 as $$
 declare
@@ -3411,6 +3678,7 @@ comment on function app_private.find_request(uuid, uuid) is
 
 create function app_private.give_back(request app_private.ai_spend_requests) returns void
 language plpgsql volatile security definer
+set enable_seqscan to off
 set search_path to pg_catalog, pg_temp
 as $$
 begin
@@ -3432,6 +3700,7 @@ comment on function app_private.give_back(app_private.ai_spend_requests) is
 
 create function app_private.request_with_id(request_id uuid) returns app_private.ai_spend_requests
 language plpgsql stable security definer
+set enable_seqscan to off
 set search_path to pg_catalog, pg_temp
 as $$
 declare
@@ -3930,7 +4199,35 @@ create function app_private.add_to_counters(events app_public.ai_usage_events[])
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+declare
+  one app_public.ai_usage_events;
 begin
+  -- The caller holds the pools, and everybody waits: for a single event there is nothing to add up first.
+  if cardinality(events) = 1 then
+    one := events[1];
+    if one.cost_micros is null then
+      return;
+    end if;
+    insert into app_private.ai_spend_counters as c
+      (organization_id, group_id, user_id, period_start, period_end, spent_micros, overage_micros)
+    select t.organization_id, t.group_id, whose.user_id, w.period_start, w.period_end,
+      one.cost_micros, coalesce(one.overage_micros, 0)
+    from app_private.ai_spend_terms t
+      cross join lateral app_hidden.budget_window(t.period, one.occurred_at, t.time_zone) w
+      cross join lateral (
+        select app_private.pool() as user_id
+        union all
+        select one.user_id where t.applies_to = 'member'
+      ) whose
+    where t.organization_id = one.organization_id and t.group_id in (one.group_id, one.organization_id)
+      and w.period_start >= t.counted_from
+    order by t.group_id = t.organization_id, whose.user_id
+    on conflict (organization_id, group_id, user_id, period_start) do update set
+      spent_micros = c.spent_micros + excluded.spent_micros,
+      overage_micros = c.overage_micros + excluded.overage_micros;
+    return;
+  end if;
   insert into app_private.ai_spend_counters as c
     (organization_id, group_id, user_id, period_start, period_end, spent_micros, overage_micros)
   select s.* from app_private.counted_spend(events) s
@@ -4120,7 +4417,7 @@ create policy audit_event_is_read_by_auditors_and_admins on app_public.audit_eve
   for select to bursar_user
   using (
     (select app_hidden.audits_every_organization())
-    or (organization_id in (select app_hidden.organizations_i_read()))
+    or (organization_id = any ((array(select app_hidden.organizations_i_read()))))
     or (subject = any (array['ai_model_prices'::text, 'features'::text]))
     and (select (exists (select app_hidden.organizations_i_read())) as "exists")
   );
@@ -4363,10 +4660,14 @@ create policy organization_role_is_given_by_admins on app_public.organization_me
   with check (
     case when (select app_hidden.manages_every_organization())
     or (
-      organization_id in (
-        select app_hidden.organizations_with_my_role(
-          variadic array['organization_admin'::app_public.organization_role]
-        ) as organizations_with_my_role
+      organization_id = any (
+        (
+          array(
+            select app_hidden.organizations_with_my_role(
+              variadic array['organization_admin'::app_public.organization_role]
+            ) as organizations_with_my_role
+          )
+        )
       )
     ) then true else app_hidden.refuse('organization_member_roles'::text) end
   );
@@ -4376,7 +4677,7 @@ create policy organization_role_is_read_by_its_holder_and_group_readers on app_p
   using (
     user_id = ((select app_hidden.current_user_id()))
     or (select app_hidden.reads_every_organization())
-    or (organization_id in (select app_hidden.organizations_i_read()))
+    or (organization_id = any ((array(select app_hidden.organizations_i_read()))))
   );
 
 create policy organization_role_is_taken_by_admins on app_public.organization_member_roles
@@ -4384,10 +4685,14 @@ create policy organization_role_is_taken_by_admins on app_public.organization_me
   using (
     (select app_hidden.manages_every_organization())
     or (
-      organization_id in (
-        select app_hidden.organizations_with_my_role(
-          variadic array['organization_admin'::app_public.organization_role]
-        ) as organizations_with_my_role
+      organization_id = any (
+        (
+          array(
+            select app_hidden.organizations_with_my_role(
+              variadic array['organization_admin'::app_public.organization_role]
+            ) as organizations_with_my_role
+          )
+        )
       )
     )
   );
@@ -4471,17 +4776,24 @@ create policy organization_is_founded_by_owners on app_public.organizations
 
 create policy organization_is_read_by_its_members_and_site_roles on app_public.organizations
   for select to bursar_user
-  using ((select app_hidden.reads_every_organization()) or (id in (select app_hidden.my_organizations())));
+  using (
+    (id = any ((array(select app_hidden.my_organizations()))))
+    or id >= ((select app_hidden.every_id_from())) and id <= 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
+  );
 
 create policy organization_is_renamed_by_owners_and_its_admins on app_public.organizations
   for update to bursar_user
   using (
     (select app_hidden.is_site_owner())
     or (
-      id in (
-        select app_hidden.organizations_with_my_role(
-          variadic array['organization_admin'::app_public.organization_role]
-        ) as organizations_with_my_role
+      id = any (
+        (
+          array(
+            select app_hidden.organizations_with_my_role(
+              variadic array['organization_admin'::app_public.organization_role]
+            ) as organizations_with_my_role
+          )
+        )
       )
     )
   );
@@ -4573,6 +4885,8 @@ create table app_public.groups (
     foreign key (organization_id) references app_public.organizations (id) on delete cascade
 );
 
+alter table app_public.groups alter column organization_id set (n_distinct = -1);
+
 alter table app_public.groups enable row level security;
 
 create policy group_is_added_by_whoever_manages_the_organization on app_public.groups
@@ -4580,7 +4894,7 @@ create policy group_is_added_by_whoever_manages_the_organization on app_public.g
   with check (
     case when (select app_hidden.manages_every_organization())
     or (
-      organization_id in (select app_hidden.organizations_i_manage())
+      organization_id = any ((array(select app_hidden.organizations_i_manage())))
     ) then true else app_hidden.refuse('groups'::text) end
   );
 
@@ -4588,22 +4902,22 @@ create policy group_is_changed_by_whoever_manages_the_organization on app_public
   for update to bursar_user
   using (
     (select app_hidden.manages_every_organization())
-    or (organization_id in (select app_hidden.organizations_i_manage()))
+    or (organization_id = any ((array(select app_hidden.organizations_i_manage()))))
   );
 
 create policy group_is_deleted_by_whoever_manages_the_organization on app_public.groups
   for delete to bursar_user
   using (
     (select app_hidden.manages_every_organization())
-    or (organization_id in (select app_hidden.organizations_i_manage()))
+    or (organization_id = any ((array(select app_hidden.organizations_i_manage()))))
   );
 
 create policy group_is_read_by_its_members_and_whoever_reads_the_organization on app_public.groups
   for select to bursar_user
   using (
-    (select app_hidden.reads_every_organization())
-    or (organization_id in (select app_hidden.organizations_i_read()))
-    or (id in (select app_hidden.my_groups()))
+    (id = any ((array(select app_hidden.my_groups()))))
+    or (organization_id = any ((array(select app_hidden.organizations_i_read()))))
+    or id >= ((select app_hidden.every_id_from())) and id <= 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
   );
 
 grant select, delete on app_public.groups to bursar_user;
@@ -4669,10 +4983,12 @@ comment on policy group_is_read_by_its_members_and_whoever_reads_the_organizatio
   'Site roles, the organization''s roles, and the members of the group; each member of the organization for Everyone.';
 
 create function app_public.groups_ai_budget_status(g app_public.groups) returns app_public.ai_budget_status
-language sql stable security invoker
+language plpgsql stable security invoker
 set search_path to pg_catalog, pg_temp
 as $$
-  select s from app_public.ai_budget_status(g.id) s
+begin
+  return (select s from app_public.ai_budget_status(g.id) s);
+end
 $$;
 
 revoke all on function app_public.groups_ai_budget_status(app_public.groups) from public;
@@ -4707,7 +5023,7 @@ create policy budget_is_changed_by_whoever_manages_the_organization on app_publi
         select
         from app_public.groups g
         where g.id = group_ai_budgets.group_id
-        and (g.organization_id in (select app_hidden.organizations_i_manage()))
+        and (g.organization_id = any ((array(select app_hidden.organizations_i_manage()))))
       )
     )
   );
@@ -4721,7 +5037,7 @@ create policy budget_is_deleted_by_whoever_manages_the_organization on app_publi
         select
         from app_public.groups g
         where g.id = group_ai_budgets.group_id
-        and (g.organization_id in (select app_hidden.organizations_i_manage()))
+        and (g.organization_id = any ((array(select app_hidden.organizations_i_manage()))))
       )
     )
   );
@@ -4739,7 +5055,7 @@ create policy budget_is_set_by_whoever_manages_the_organization on app_public.gr
         select
         from app_public.groups g
         where g.id = group_ai_budgets.group_id
-        and (g.organization_id in (select app_hidden.organizations_i_manage()))
+        and (g.organization_id = any ((array(select app_hidden.organizations_i_manage()))))
       )
     ) then true else app_hidden.refuse('group_ai_budgets'::text) end
   );
@@ -4938,15 +5254,16 @@ create policy organization_member_is_added_by_managers_of_the_organization on ap
   with check (
     case when (select app_hidden.manages_every_organization())
     or (
-      organization_id in (select app_hidden.organizations_i_manage())
+      organization_id = any ((array(select app_hidden.organizations_i_manage())))
     ) then true else app_hidden.refuse('organization_members'::text) end
   );
 
 create policy organization_member_is_read_by_fellow_members_and_site_roles on app_public.organization_members
   for select to bursar_user
   using (
-    (select app_hidden.reads_every_organization())
-    or (organization_id in (select app_hidden.my_organizations()))
+    (organization_id = any ((array(select app_hidden.my_organizations()))))
+    or organization_id >= ((select app_hidden.every_id_from()))
+    and organization_id <= 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
   );
 
 create policy organization_member_is_removed_by_managers_of_the_organization on app_public.organization_members
@@ -4954,13 +5271,17 @@ create policy organization_member_is_removed_by_managers_of_the_organization on 
   using (
     (select app_hidden.manages_every_organization())
     or (
-      organization_id in (
-        select app_hidden.organizations_with_my_role(
-          variadic array['organization_admin'::app_public.organization_role]
-        ) as organizations_with_my_role
+      organization_id = any (
+        (
+          array(
+            select app_hidden.organizations_with_my_role(
+              variadic array['organization_admin'::app_public.organization_role]
+            ) as organizations_with_my_role
+          )
+        )
       )
     )
-    or (organization_id in (select app_hidden.organizations_i_manage()))
+    or (organization_id = any ((array(select app_hidden.organizations_i_manage()))))
     and not (
       exists (
         select
@@ -5055,23 +5376,24 @@ create policy group_member_is_added_by_whoever_manages_the_organization on app_p
   with check (
     case when (select app_hidden.manages_every_organization())
     or (
-      organization_id in (select app_hidden.organizations_i_manage())
+      organization_id = any ((array(select app_hidden.organizations_i_manage())))
     ) then true else app_hidden.refuse('group_members'::text) end
   );
 
 create policy group_member_is_read_by_whoever_reads_the_group on app_public.group_members
   for select to bursar_user
   using (
-    (select app_hidden.reads_every_organization())
-    or (organization_id in (select app_hidden.organizations_i_read()))
-    or (group_id in (select app_hidden.my_groups()))
+    (group_id = any ((array(select app_hidden.my_groups()))))
+    or (organization_id = any ((array(select app_hidden.organizations_i_read()))))
+    or organization_id >= ((select app_hidden.every_id_from()))
+    and organization_id <= 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
   );
 
 create policy group_member_is_removed_by_whoever_manages_the_organization on app_public.group_members
   for delete to bursar_user
   using (
     (select app_hidden.manages_every_organization())
-    or (organization_id in (select app_hidden.organizations_i_manage()))
+    or (organization_id = any ((array(select app_hidden.organizations_i_manage()))))
   );
 
 grant select, delete on app_public.group_members to bursar_user;
