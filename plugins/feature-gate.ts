@@ -163,22 +163,25 @@ function withoutFeature(feature: string): GraphileConfig.Plugin {
 // Whether an operation touches a feature
 //------------------------------------------------------------------------------
 
+type NodeIdHandler = {
+  codec: { decode(nodeId: string): unknown };
+  match(decoded: unknown): boolean;
+};
+
 /** By the name of the type: whether a node id is one of its. */
-type NodeIdHandlers = Readonly<
-  Record<string, { codec: { decode(nodeId: string): unknown }; match(decoded: unknown): boolean }>
->;
+type NodeIdHandlers = Readonly<Record<string, NodeIdHandler>>;
 
 class KnownFeature {
   readonly name: string;
   readonly #without: GraphQLSchema;
-  readonly #nodeIds: NodeIdHandlers;
+  readonly #absentByCodec: ReadonlyMap<NodeIdHandler['codec'], readonly NodeIdHandler[]>;
   /** What can be said of a document whatever its variables: by operation name. */
   readonly #documents = new WeakMap<DocumentNode, Map<string, boolean>>();
 
   constructor(name: string, without: GraphQLSchema, nodeIds: NodeIdHandlers) {
     this.name = name;
     this.#without = without;
-    this.#nodeIds = nodeIds;
+    this.#absentByCodec = absentByCodec(nodeIds, without);
   }
 
   isTouchedBy({ schema, document, operationName, variableValues }: GrafastExecutionArgs): boolean {
@@ -225,15 +228,30 @@ class KnownFeature {
 
   /** `node(nodeId)` says nothing about the type that it will find: the id does. */
   #isNodeId(text: string): boolean {
-    return Object.entries(this.#nodeIds).some(([typeName, handler]) => {
-      if (this.#without.getType(typeName) !== undefined) return false;
-      try {
-        return handler.match(handler.codec.decode(text));
-      } catch {
-        return false;
-      }
+    // Most texts are no node ids, and that a codec can't read one is dear to find out: once for all of its handlers.
+    return [...this.#absentByCodec].some(([codec, handlers]) => {
+      const decoded = orNothing(() => [codec.decode(text)]);
+      return handlers.some((handler) => orNothing(() => decoded && handler.match(decoded[0])));
     });
   }
+}
+
+function orNothing<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The handlers of types that a schema does not have, by how their ids are written. */
+function absentByCodec(nodeIds: NodeIdHandlers, without: GraphQLSchema) {
+  const byCodec = new Map<NodeIdHandler['codec'], NodeIdHandler[]>();
+  for (const [typeName, handler] of Object.entries(nodeIds)) {
+    if (without.getType(typeName) !== undefined) continue;
+    byCodec.set(handler.codec, [...(byCodec.get(handler.codec) ?? []), handler]);
+  }
+  return byCodec;
 }
 
 /** The operation and each fragment that it reaches, once each however often they are spread. */

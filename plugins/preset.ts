@@ -1,16 +1,17 @@
 import { PgAggregatesPreset } from '@graphile/pg-aggregates';
 import { PgSimplifyInflectionPreset } from '@graphile/simplify-inflection';
 import type { Pool } from 'pg';
-import { makePgService } from 'postgraphile/adaptors/pg';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import 'postgraphile/grafserv/express/v4';
-import { settingsOf } from '../src/database.ts';
+import { Caller } from '../src/on-behalf.ts';
 import { BehaviorMemoryPlugin } from './behavior-memory.ts';
 import { DescriptionsPlugin } from './descriptions.ts';
 import { createErrorsPlugin, createMaskError, type ErrorLog } from './errors.ts';
 import { ExactNumbersPlugin } from './exact-numbers.ts';
+import { createKnownCallersPlugin } from './known-callers.ts';
 import { NamesPlugin } from './names.ts';
+import { createPgService, pgSettingsOf } from './pg-adaptor.ts';
 import { RefusedUpdatesPlugin } from './refused-updates.ts';
 import { SignedInMutationsPlugin } from './signed-in-mutations.ts';
 
@@ -36,10 +37,11 @@ export function createPreset(options: {
       ExactNumbersPlugin,
       RefusedUpdatesPlugin,
       SignedInMutationsPlugin,
+      createKnownCallersPlugin(options.pool),
       options.gate,
       createErrorsPlugin(maskError),
     ],
-    pgServices: [makePgService({ pool: options.pool, schemas: ['app_public'], pubsub: false })],
+    pgServices: [createPgService(options.pool)],
     gather: {
       // What has no default must be given.
       pgStrictFunctions: true,
@@ -52,7 +54,7 @@ export function createPreset(options: {
     },
     grafast: {
       context: ({ expressv4 }) => ({
-        pgSettings: settingsOf(expressv4?.req.bursarUserId ?? null, 'graphql'),
+        pgSettings: pgSettingsOf(expressv4?.req.bursarCaller ?? new Caller(null, 'graphql')),
       }),
       explain: false,
     },

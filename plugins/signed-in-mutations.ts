@@ -1,5 +1,6 @@
 import type { GrafastExecutionArgs } from 'postgraphile/grafast';
 import { GraphQLError, getOperationAST } from 'postgraphile/graphql';
+import { Caller } from '../src/on-behalf.ts';
 
 /**
  * Nobody writes: a mutation without a token says so at once. Row-level security would refuse it as well,
@@ -29,6 +30,6 @@ function isMutation({ document, operationName }: GrafastExecutionArgs): boolean 
 }
 
 function speaksForSomebody({ contextValue }: GrafastExecutionArgs): boolean {
-  const { pgSettings } = contextValue as { pgSettings?: Record<string, string | undefined> };
-  return Boolean(pgSettings?.['bursar.user_id']);
+  const { pgSettings } = contextValue as { pgSettings?: unknown };
+  return pgSettings instanceof Caller && pgSettings.userId !== null;
 }

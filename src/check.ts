@@ -181,7 +181,7 @@ async function grants(client: Client, authenticator: string): Promise<Finding> {
        where not has_schema_privilege($1, 'app_hidden', 'usage')
        union all
        select format('%s may not execute %s: run bursar migrate', $1::text, f::regprocedure)
-       from unnest(array['app_hidden.user_exists(uuid)', 'app_hidden.feature_states()']) as f
+       from unnest(array['app_hidden.require_user(uuid)', 'app_hidden.feature_states()']) as f
        where not has_function_privilege($1, f, 'execute')`,
       [authenticator],
     ),

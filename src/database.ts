@@ -1,26 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientBase, Pool, type PoolClient } from 'pg';
-
-export type Door = 'graphql' | 'rest';
-
-/**
- * The settings with which a transaction speaks for a user: they hold for that transaction alone, so a
- * connection that goes back to the pool speaks for nobody. PostGraphile and REST share them.
- *
- * @param userId The user's id, or null for nobody.
- * @param door Through which door they came: the audit trail says so.
- */
-export function settingsOf(userId: string | null, door: Door): Record<string, string> {
-  return {
-    role: 'bursar_user',
-    'bursar.user_id': userId ?? '',
-    'bursar.door': door,
-    TimeZone: 'UTC',
-    statement_timeout: '10s',
-    lock_timeout: '5s',
-    idle_in_transaction_session_timeout: '15s',
-  };
-}
+import { prepareConnection } from './on-behalf.ts';
 
 /** Longer than every limit on the database's side: it ends waits for a database that does not answer. */
 const CLIENT_TIMEOUT_MS = 20_000;
@@ -42,6 +22,7 @@ export function createPool(
     connectionTimeoutMillis: 5_000,
     query_timeout: CLIENT_TIMEOUT_MS,
     keepAlive: true,
+    onConnect: (client) => prepareConnection(client as PoolClient),
   });
   pool.on('error', onError);
   // A client that breaks while it is checked out reports to its own listeners, and without one Node ends.
@@ -75,39 +56,6 @@ export function openConnections(pool: Pool): ReadonlySet<Promise<unknown>> {
     void ended.then(() => open.delete(ended));
   });
   return open;
-}
-
-/**
- * Runs `work` in one transaction on behalf of a user.
- *
- * The connection is thrown away, not reused, when even the rollback fails: its state is unknown then.
- */
-export async function asUser<T>(
-  pool: Pool,
-  userId: string | null,
-  door: Door,
-  work: (client: PoolClient) => Promise<T>,
-): Promise<T> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  try {
-    await client.query('begin');
-    await client.query({
-      name: 'speak_for_user',
-      text: 'select set_config(key, value, true) from json_each_text($1)',
-      values: [JSON.stringify(settingsOf(userId, door))],
-    });
-    const result = await work(client);
-    await client.query('commit');
-    return result;
-  } catch (error) {
-    await client.query('rollback').catch((e: Error) => {
-      broken = e;
-    });
-    throw error;
-  } finally {
-    client.release(broken);
-  }
 }
 
 /** Runs `work` on a connection of its own, outside the pool: for commands, mostly as the database's owner. */

@@ -53,6 +53,12 @@ export const ERROR_TABLE: readonly ErrorRow[] = [
       'A value is not acceptable; the message names it, the column field names where it stood.',
   },
   {
+    sqlstate: 'BU401',
+    code: 'UNAUTHENTICATED',
+    wording: 'as it is',
+    meaning: 'The token is valid and names no user that exists.',
+  },
+  {
     sqlstate: 'BU404',
     code: 'NOT_FOUND',
     wording: 'as it is',

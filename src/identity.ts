@@ -10,14 +10,14 @@ import {
   jwtVerify,
   SignJWT,
 } from 'jose';
-import type { Pool } from 'pg';
 import type { TokenRules } from './configuration.ts';
 import { CallerError } from './errors.ts';
+import { Caller, type Door } from './on-behalf.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
-    /** The user on whose behalf the request speaks, or null for nobody. Set by `identify`. */
-    bursarUserId?: string | null;
+    /** On whose behalf the request speaks. Set by `identify`. */
+    bursarCaller?: Caller;
   }
 }
 
@@ -35,11 +35,16 @@ export async function createTokenVerifier(rules: TokenRules): Promise<TokenVerif
     ...(rules.audience === undefined ? {} : { audience: rules.audience }),
   };
   const key = await verificationKey(rules);
+  const verified = new VerifiedTokens();
   return async (token) => {
+    const remembered = verified.userOf(token);
+    if (remembered !== undefined) return remembered;
     let subject: unknown;
+    let expires: number;
     try {
       const { payload } = await jwtVerify(token, key, options);
       subject = payload.sub;
+      expires = (payload.exp ?? 0) * 1_000;
     } catch (error) {
       if (error instanceof KeysUnavailable) throw error;
       throw new CallerError('UNAUTHENTICATED', 'The token is not valid, or no longer.');
@@ -47,8 +52,38 @@ export async function createTokenVerifier(rules: TokenRules): Promise<TokenVerif
     if (typeof subject !== 'string' || !UUID.test(subject)) {
       throw new CallerError('UNAUTHENTICATED', 'The token names no user.');
     }
-    return subject.toLowerCase();
+    return verified.remember(token, subject.toLowerCase(), expires);
   };
+}
+
+const MOST_REMEMBERED = 10_000;
+/** A key that is withdrawn at JWKS_URL is not trusted for longer than this because of it. */
+const REMEMBERED_MS = 30_000;
+
+/**
+ * Whom tokens name that were found valid a moment ago: clients send the same one with each request, and
+ * checking the signature takes longer than all else that a request does here.
+ */
+class VerifiedTokens {
+  /** The one remembered longest comes first. */
+  readonly #known = new Map<string, { userId: string; until: number }>();
+
+  userOf(token: string): string | undefined {
+    const known = this.#known.get(token);
+    if (known === undefined) return undefined;
+    if (Date.now() < known.until) return known.userId;
+    this.#known.delete(token);
+    return undefined;
+  }
+
+  remember(token: string, userId: string, expires: number): string {
+    this.#known.set(token, { userId, until: Math.min(expires, Date.now() + REMEMBERED_MS) });
+    if (this.#known.size > MOST_REMEMBERED) {
+      const [oldest] = this.#known.keys();
+      if (oldest !== undefined) this.#known.delete(oldest);
+    }
+    return userId;
+  }
 }
 
 /** The keys can't be had: the server's trouble, and no fault of the token's. */
@@ -101,19 +136,20 @@ export function signToken(
 }
 
 /**
- * Finds out who calls, once a request and before anything else: no token is nobody, a token that is wrong
- * or names no user is an error and never nobody.
+ * Finds out whom the request's token names, once a request and before anything else: no token is nobody, a token that
+ * is wrong is an error and never nobody. Whether there is such a user is for the database to say, with the first
+ * statement that runs on their behalf.
  */
-export function identify(verify: TokenVerifier, pool: Pool): RequestHandler {
+export function identify(verify: TokenVerifier, door: Door): RequestHandler {
   return async (request, _response, next) => {
-    request.bursarUserId = await callerOf(request.headers.authorization, verify, pool);
+    request.bursarCaller = new Caller(await userOf(request.headers.authorization, verify), door);
     next();
   };
 }
 
 /** @throws {CallerError} UNAUTHENTICATED when the request speaks for nobody. */
-export function signedIn(request: Request): string {
-  if (typeof request.bursarUserId === 'string') return request.bursarUserId;
+export function signedIn({ bursarCaller }: Request): Caller {
+  if (typeof bursarCaller?.userId === 'string') return bursarCaller;
   throw new CallerError('UNAUTHENTICATED', 'Send a token: "Authorization: Bearer TOKEN".');
 }
 
@@ -123,24 +159,11 @@ export const requireSignedIn: RequestHandler = (request, _response, next) => {
   next();
 };
 
-async function callerOf(
-  header: string | undefined,
-  verify: TokenVerifier,
-  pool: Pool,
-): Promise<string | null> {
+async function userOf(header: string | undefined, verify: TokenVerifier): Promise<string | null> {
   if (header === undefined) return null;
   const token = /^Bearer +([\w.~+/=-]+)$/i.exec(header.trim())?.[1];
   if (token === undefined) {
     throw new CallerError('UNAUTHENTICATED', 'The Authorization header must read "Bearer TOKEN".');
   }
-  const userId = await verify(token);
-  const { rows } = await pool.query<{ user_exists: boolean }>({
-    name: 'user_exists',
-    text: 'select app_hidden.user_exists($1)',
-    values: [userId],
-  });
-  if (rows[0]?.user_exists !== true) {
-    throw new CallerError('UNAUTHENTICATED', 'The token names no user.');
-  }
-  return userId;
+  return verify(token);
 }

@@ -1,12 +1,12 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Pool } from 'pg';
+import type { Client } from 'pg';
 import { type PostGraphileInstance, postgraphile } from 'postgraphile';
 import { grafserv } from 'postgraphile/grafserv/express/v4';
 import { createFeatureGate } from '../plugins/feature-gate.ts';
 import { createPreset } from '../plugins/preset.ts';
 import type { ServerConfiguration } from './configuration.ts';
-import { createPool, endPool, openConnections } from './database.ts';
+import { createPool, endPool, openConnections, withClient } from './database.ts';
 import { rememberConstraintColumns } from './errors.ts';
 import { FeatureWatch } from './features.ts';
 import { createHttp } from './http.ts';
@@ -47,7 +47,7 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
   };
   try {
     // The schema comes from the database: one that can't be reached must say so now, not at the first request.
-    await lookAtDatabase(pool);
+    await withClient(authDatabaseUrl, lookAtDatabase);
     graphql = postgraphile(preset);
     await graphql.getSchema();
     await gate.prepare(preset);
@@ -74,14 +74,14 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
 }
 
 /** Says plainly when the database has not been migrated, and learns which columns its constraints are about. */
-async function lookAtDatabase(pool: Pool): Promise<void> {
-  const { rows } = await pool.query<{ is_migrated: boolean }>(
-    "select to_regnamespace('app_hidden') is not null as is_migrated",
+async function lookAtDatabase(client: Client): Promise<void> {
+  const { rows } = await client.query<{ is_migrated: boolean }>(
+    "select to_regprocedure('app_hidden.require_user(uuid)') is not null as is_migrated",
   );
   if (rows[0]?.is_migrated !== true) {
-    throw new Error('This database has not been migrated: run bursar migrate first.');
+    throw new Error('This database is not as new as this server: run bursar migrate first.');
   }
-  const columns = await pool.query<{ name: string; column: string }>(
+  const columns = await client.query<{ name: string; column: string }>(
     `select c.conname as name, a.attname as column
      from pg_catalog.pg_constraint c
        join pg_catalog.pg_attribute a

@@ -65,8 +65,9 @@ describe('migrate', () => {
 
     const server = new Client({ connectionString: database.environment.AUTH_DATABASE_URL });
     await server.connect();
-    const { rows } = await server.query('select app_hidden.user_exists(gen_random_uuid())');
-    expect(rows).toEqual([{ user_exists: false }]);
+    await expect(
+      server.query('select app_hidden.require_user(gen_random_uuid())'),
+    ).rejects.toMatchObject({ code: 'BU401' });
     await server.end();
 
     expect(await run(['migrate'], database.environment)).toMatchObject({ code: 0 });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { asUser } from '../src/database.ts';
+import { asUser } from './support/as-user.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { createWorld, type Person, type World } from './support/world.ts';
 

@@ -236,7 +236,7 @@ describe('INTERNAL', () => {
     ['a mutation', 'app_public.upsert_group_ai_budget(uuid, bigint)', '42P01', 200],
     ['a mutation', 'app_public.upsert_group_ai_budget(uuid, bigint)', 'P0001', 200],
     ['a policy', 'app_hidden.reads_every_organization()', 'XX000', 200],
-    ['finding out who calls', 'app_hidden.user_exists(uuid)', 'XX000', 500],
+    ['finding out who calls', 'app_hidden.require_user(uuid)', 'XX000', 500],
   ])(
     '%s (%s) that raises %s: the log has it, the caller its id',
     async (_what, signature, sqlstate, status) => {

@@ -3,7 +3,8 @@ import { makeSchema } from 'postgraphile';
 import { grafast } from 'postgraphile/grafast';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPreset } from '../plugins/preset.ts';
-import { asUser, createPool } from '../src/database.ts';
+import { createPool } from '../src/database.ts';
+import { ask, Caller as Speaker } from '../src/on-behalf.ts';
 import { budgetPath } from './support/actions.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { codesOf } from './support/doors.ts';
@@ -141,6 +142,8 @@ describe('a connection that is back in the pool', () => {
   });
   afterAll(() => pool?.end());
 
+  const owner = () => new Speaker(world.people.owner, 'rest');
+
   /** As the next one finds the connection. */
   async function expectNobody(): Promise<void> {
     const { rows } = await pool.query(
@@ -156,33 +159,17 @@ describe('a connection that is back in the pool', () => {
   }
 
   test('speaks for nobody after a request of REST', async () => {
-    await asUser(pool, world.people.owner, 'rest', async (client) => {
-      const { rows } = await client.query('select app_hidden.current_user_id() as id');
-      expect(rows).toEqual([{ id: world.people.owner }]);
+    const { rows } = await ask(pool, owner(), {
+      text: 'select app_hidden.current_user_id() as id',
     });
+    expect(rows).toEqual([{ id: world.people.owner }]);
     await expectNobody();
   });
 
   test('speaks for nobody after a request of REST that failed', async () => {
-    const failing = asUser(pool, world.people.owner, 'rest', (client) =>
-      client.query('select 1 / 0'),
-    );
-    await expect(failing).rejects.toMatchObject({ code: '22012' });
-    await expectNobody();
-  });
-
-  test('is not used again when even the rollback fails', async () => {
-    const pid = async () => (await pool.query('select pg_backend_pid() as pid')).rows[0]?.pid;
-    const before = await pid();
-    const failing = asUser(pool, world.people.owner, 'rest', async (client) => {
-      // As when the network goes away in the middle.
-      (
-        client as unknown as { connection: { stream: { destroy(): void } } }
-      ).connection.stream.destroy();
-      return client.query('select 1');
+    await expect(ask(pool, owner(), { text: 'select 1 / 0' })).rejects.toMatchObject({
+      code: '22012',
     });
-    await expect(failing).rejects.toThrow();
-    expect(await pid()).not.toBe(before);
     await expectNobody();
   });
 
@@ -203,7 +190,9 @@ describe('a connection that is back in the pool', () => {
         schema,
         resolvedPreset,
         source,
-        requestContext: { expressv4: { req: { bursarUserId: world.people.owner } } } as never,
+        requestContext: {
+          expressv4: { req: { bursarCaller: new Speaker(world.people.owner, 'graphql') } },
+        } as never,
       });
       expect('errors' in result).toBe(fails);
       await expectNobody();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { generateKeyPair } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { budgetPath } from './support/actions.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { codesOf } from './support/doors.ts';
@@ -141,6 +141,47 @@ async function bearer(payload: object, alg = 'HS256'): Promise<string> {
   return `Bearer ${await token(payload, { alg })}`;
 }
 
+/** Requests that the server can answer without the database, or whose statement fails for another reason. */
+const WITHOUT_THE_DATABASE: Record<string, [path: string, init: RequestInit]> = {
+  'a group that is no UUID': ['/api/v2/groups/x/ai/budget', {}],
+  'a route that there is not': ['/api/v2/nothing', {}],
+  'a path that can’t be decoded': ['/api/v2/groups/%ff/ai/budget', {}],
+  'a method that there is not': [
+    '/api/v2/groups/00000000-0000-4000-8000-000000000000/ai/budget',
+    { method: 'POST' },
+  ],
+  'a body that is no JSON': ['/api/v2/ai/spend/authorize', { method: 'POST', body: '{' }],
+  'a body that is too large': [
+    '/api/v2/ai/spend/settle',
+    { method: 'POST', body: ' '.repeat(20_000) },
+  ],
+  'a batch': ['/api/v2/ai/usage', { method: 'POST', body: '{"events": []}' }],
+  'an operation without the database': graphql('{ __typename }'),
+  introspection: graphql('{ __schema { queryType { name } } }'),
+  'an operation that does not parse': graphql('{'),
+  'an operation that is not valid': graphql('{ nothing }'),
+  'a mutation with a value that is none': graphql(
+    'mutation { upsertGroupAiBudget(input: { groupId: "x", spendLimitMicros: "1" }) { clientMutationId } }',
+  ),
+  'a body of another type': ['/graphql', { method: 'POST', body: 'query=x' }],
+  'GraphQL by GET': ['/graphql?query={__typename}', {}],
+};
+
+function graphql(query: string): [string, RequestInit] {
+  const headers = { 'content-type': 'application/json' };
+  return ['/graphql', { method: 'POST', headers, body: JSON.stringify({ query }) }];
+}
+
+test.each(Object.entries(WITHOUT_THE_DATABASE))(
+  'a token that names no user comes before all else: %s',
+  async (_what, [path, init]) => {
+    const authorization = await bearer({ sub: randomUUID(), exp: inAnHour() });
+    const headers = { ...init.headers, authorization };
+    const response = await fetch(`${server.url}${path}`, { ...init, headers });
+    await expectRefusal(path.startsWith('/api') ? 'REST' : 'GraphQL', response);
+  },
+);
+
 describe.each(doors)('%s', (door, send) => {
   test.each(Object.entries(REFUSED))('refuses %s', async (_name, authorization) => {
     await expectRefusal(door, await send(server, await authorization()));
@@ -168,6 +209,17 @@ describe.each(doors)('%s', (door, send) => {
   };
   test.each(Object.entries(ACCEPTED))('accepts %s', async (_name, authorization) => {
     await expectWelcome(door, await send(server, await authorization()));
+  });
+
+  test('refuses a token that it has accepted, from the second on in which it expires', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const authorization = await bearer({ sub: member, exp: now() + 5 });
+    await expectWelcome(door, await send(server, authorization));
+    vi.setSystemTime(Date.now() + 4_000);
+    await expectWelcome(door, await send(server, authorization));
+    vi.setSystemTime(Date.now() + 1_000);
+    await expectRefusal(door, await send(server, authorization));
+    vi.useRealTimers();
   });
 
   const right = () => ({ sub: member, exp: inAnHour(), iss: ISSUER, aud: AUDIENCE });

@@ -125,13 +125,13 @@ describe('a waiver', () => {
 
   test('of ours is found when the schema no longer needs it', async () => {
     await database.owner.query(
-      'revoke execute on function app_hidden.user_exists(uuid) from bursar_authenticator',
+      'revoke execute on function app_hidden.require_user(uuid) from bursar_authenticator',
     );
     const { findings } = await lint(client);
     await database.owner.query(
-      'grant execute on function app_hidden.user_exists(uuid) to bursar_authenticator',
+      'grant execute on function app_hidden.require_user(uuid) to bursar_authenticator',
     );
-    expect(findings.map(({ key }) => key)).toEqual(['0000:0005:app_hidden.user_exists(uuid)']);
+    expect(findings.map(({ key }) => key)).toEqual(['0000:0005:app_hidden.require_user(uuid)']);
   });
 
   test.each([

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { check } from '../src/check.ts';
-import { settingsOf } from '../src/database.ts';
 import { migrate } from '../src/migrate.ts';
+import { settingsOf } from '../src/on-behalf.ts';
 import { PATIENCE } from '../src/run-migrations.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { createProject, type TestProject } from './support/project.ts';
@@ -52,7 +52,7 @@ const hasColumn = async (column: string) =>
 describe('a migration that waits for a lock', () => {
   test('waits for a lock for less time than a request does, and tries again a few times', () => {
     expect(PATIENCE).toEqual({ lockTimeoutMs: 3000, attempts: 5, pauseMs: 1000 });
-    expect(settingsOf(null, 'rest').lock_timeout).toBe('5s');
+    expect(settingsOf({ userId: null, door: 'rest' }).lock_timeout).toBe('5s');
   });
 
   test('gives up, names whom it waited for, changes nothing, and lets others pass', async () => {

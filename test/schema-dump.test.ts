@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { type Client, Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { asUser, withClient } from '../src/database.ts';
+import { withClient } from '../src/database.ts';
 import { withoutPrefixes } from '../src/schema-dump/older-views.ts';
 import { dumpSchema } from '../src/schema-dump.ts';
+import { asUser } from './support/as-user.ts';
 import { asSuperuser, createTestDatabase, type TestDatabase } from './support/database.ts';
 import { wantedVersion } from './support/postgres-version.ts';
 import { CHANGES, CHANGES_OF_SUPERUSER, type Change, UNWRITTEN } from './support/schema-changes.ts';

@@ -6,6 +6,7 @@ import { BehaviorMemoryPlugin } from '../plugins/behavior-memory.ts';
 import { createPreset } from '../plugins/preset.ts';
 import { ERROR_TABLE, STATUS_OF_CODE } from '../src/errors.ts';
 import { makeApi, printApi } from '../src/migrations/graphql-schema.ts';
+import { Caller } from '../src/on-behalf.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { createWorld, type World } from './support/world.ts';
 
@@ -126,7 +127,9 @@ test.each(Object.entries(QUERIES))('the SQL behind: %s', async (name, query) => 
   const result = await grafast({
     ...api,
     source: query(world),
-    requestContext: { expressv4: { req: { bursarUserId: world.people.owner } } } as never,
+    requestContext: {
+      expressv4: { req: { bursarCaller: new Caller(world.people.owner, 'graphql') } },
+    } as never,
   });
   if (Symbol.asyncIterator in result) throw new Error('a plain answer was expected');
   expect(result.errors).toBeUndefined();

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import type { Pool } from 'pg';
 import { CallerError, callerErrorFrom, STATUS_OF_CODE } from '../errors.ts';
 import { logError } from '../log.ts';
+import { requireKnown } from '../on-behalf.ts';
 
 /** `{"message", "detail"?, "validations"?}`: the body of every answer that is no success. */
 type ErrorBody = {
@@ -19,14 +21,32 @@ function sendError(response: Response, status: number, body: ErrorBody): void {
   sendJson(response, status, JSON.stringify(body));
 }
 
-export const noSuchRoute: RequestHandler = (_request, response) => {
-  sendError(response, 404, { message: 'There is no such route.' });
+export const noSuchRoute: RequestHandler = () => {
+  throw new CallerError('NOT_FOUND', 'There is no such route.');
 };
+
+/**
+ * A refusal that came about without the database goes to those alone whom it knows: a token that names no user is
+ * the first thing that callers learn.
+ */
+export function toKnownCallers(pool: Pool): ErrorRequestHandler {
+  return (error, { bursarCaller }, _response, next) => {
+    if (bursarCaller === undefined || bursarCaller.isKnown || refusalOf(error) === undefined) {
+      return next(error);
+    }
+    return requireKnown(pool, bursarCaller).then(() => next(error), next);
+  };
+}
+
+/** What a caller may see of what a route has thrown, or nothing when it tells of the inside. */
+export function refusalOf(error: unknown): CallerError | undefined {
+  return callerErrorFrom(error) ?? unreadable(error);
+}
 
 /** Answers in REST's form whatever a route has thrown. */
 export const answerError: ErrorRequestHandler = (error, _request, response, next) => {
   if (response.headersSent) return next(error);
-  const known = callerErrorFrom(error) ?? unreadable(error);
+  const known = refusalOf(error);
   if (known === undefined) {
     const id = randomUUID();
     logError(id, error);

@@ -5,10 +5,11 @@ import { signedIn } from '../identity.ts';
 import { sendJson } from './answers.ts';
 import { bodyReader } from './body.ts';
 import {
+  aboutGroup,
   bodyFrom,
+  groupOf,
   passFeatureGate,
   type RouteContext,
-  readableGroup,
   wrongMethod,
 } from './route.ts';
 
@@ -27,33 +28,35 @@ export function budgetRoutes(context: RouteContext): Router {
   const readBody = bodyReader('16kb');
 
   return Router().all('/groups/:group/ai/budget', async (request, response) => {
-    const userId = signedIn(request);
-    const group = await readableGroup(context, userId, request.params.group);
-    await passFeatureGate(context, response);
+    const caller = signedIn(request);
+    const group = groupOf(request);
     const one = (text: string, values: (string | null)[]) =>
-      bodyFrom(context, userId, text, values);
+      bodyFrom(context, caller, text, values);
 
-    switch (request.method) {
-      case 'GET':
-      case 'HEAD': {
-        const body = await one(bodyOf('app_public.group_ai_budget($1)'), [group]);
-        if (body === undefined) throw new CallerError('NOT_FOUND', 'This group has no budget.');
-        return sendJson(response, 200, body);
+    await aboutGroup(context, caller, group, response, async () => {
+      await passFeatureGate(context, response);
+      switch (request.method) {
+        case 'GET':
+        case 'HEAD': {
+          const body = await one(bodyOf('app_public.group_ai_budget($1)'), [group]);
+          if (body === undefined) throw new CallerError('NOT_FOUND', 'This group has no budget.');
+          return sendJson(response, 200, body);
+        }
+        case 'PUT': {
+          const limit = wholeNumber(
+            parseObject(await readBody(request, response)),
+            'spend_limit_micros',
+          );
+          const put = bodyOf('app_public.upsert_group_ai_budget($1, $2)');
+          return sendJson(response, 200, (await one(put, [group, limit])) ?? '');
+        }
+        case 'DELETE':
+          await one('select from app_public.delete_group_ai_budget($1)', [group]);
+          response.status(204).end();
+          return;
+        default:
+          throw wrongMethod(response, METHODS);
       }
-      case 'PUT': {
-        const limit = wholeNumber(
-          parseObject(await readBody(request, response)),
-          'spend_limit_micros',
-        );
-        const body = await one(bodyOf('app_public.upsert_group_ai_budget($1, $2)'), [group, limit]);
-        return sendJson(response, 200, body ?? '');
-      }
-      case 'DELETE':
-        await one('select from app_public.delete_group_ai_budget($1)', [group]);
-        response.status(204).end();
-        return;
-      default:
-        throw wrongMethod(response, METHODS);
-    }
+    });
   });
 }

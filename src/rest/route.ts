@@ -1,9 +1,10 @@
-import type { Response } from 'express';
+import type { Request, Response } from 'express';
 import type { Pool } from 'pg';
-import { asUser } from '../database.ts';
 import { CallerError, NOT_FOUND_TEXT } from '../errors.ts';
 import { type FeatureState, graceWarning } from '../features.ts';
 import { UUID } from '../identity.ts';
+import { ask, type Caller } from '../on-behalf.ts';
+import { refusalOf } from './answers.ts';
 
 /** What every route works with. */
 export type RouteContext = {
@@ -13,20 +14,39 @@ export type RouteContext = {
 
 const FEATURE = 'ai_bridge';
 
-/** The group in the path: 400 when it is no UUID, 404 when it is absent or not the caller's to read. */
-export async function readableGroup(
+/** The group in the path is a UUID. */
+export function groupOf(request: Request): string {
+  const { group } = request.params;
+  if (typeof group === 'string' && UUID.test(group)) return group;
+  throw new CallerError('VALIDATION_FAILED', `"${group}" is no UUID.`, { field: 'group' });
+}
+
+/**
+ * Runs `work` for a group of which callers may learn only when they can read it. Whatever `work` finds wrong, first
+ * comes that the group is absent or not theirs: the database is asked for that only then.
+ */
+export async function aboutGroup<T>(
   { pool }: RouteContext,
-  userId: string,
+  caller: Caller,
   group: string,
-): Promise<string> {
-  if (!UUID.test(group)) {
-    throw new CallerError('VALIDATION_FAILED', `"${group}" is no UUID.`, { field: 'group' });
+  response: Response,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (refusalOf(error) !== undefined) {
+      const { rowCount } = await ask(pool, caller, {
+        text: 'select from app_public.groups where id = $1',
+        values: [group],
+      });
+      if (rowCount === 0) {
+        for (const header of ['Allow', 'Warning']) response.removeHeader(header);
+        throw new CallerError('NOT_FOUND', NOT_FOUND_TEXT);
+      }
+    }
+    throw error;
   }
-  const found = await asUser(pool, userId, 'rest', (client) =>
-    client.query('select from app_public.groups where id = $1', [group]),
-  );
-  if (found.rowCount === 0) throw new CallerError('NOT_FOUND', NOT_FOUND_TEXT);
-  return group;
 }
 
 /** 403 when the feature is off; a warning when it runs on borrowed time. */
@@ -38,14 +58,12 @@ export async function passFeatureGate(context: RouteContext, response: Response)
 /** Runs the one statement of a route on behalf of its caller. Returns the column `body` of its row, if any. */
 export async function bodyFrom(
   { pool }: RouteContext,
-  userId: string,
+  caller: Caller,
   text: string,
   values: readonly (string | null)[],
 ): Promise<string | undefined> {
-  const result = await asUser(pool, userId, 'rest', (client) =>
-    client.query<{ body: string }>(text, [...values]),
-  );
-  return result.rows[0]?.body;
+  const { rows } = await ask<{ body: string }>(pool, caller, { text, values });
+  return rows[0]?.body;
 }
 
 /** 405, with the methods that there are. */

@@ -2,14 +2,16 @@ import { Router } from 'express';
 import { CallerError, NOT_FOUND_TEXT } from '../errors.ts';
 import { parseObject } from '../exact-json.ts';
 import { signedIn } from '../identity.ts';
+import type { Caller } from '../on-behalf.ts';
 import { sendJson } from './answers.ts';
 import { bodyReader } from './body.ts';
 import { type Fields, readFields, text, time, uuid, whole } from './fields.ts';
 import {
+  aboutGroup,
   bodyFrom,
+  groupOf,
   passFeatureGate,
   type RouteContext,
-  readableGroup,
   wrongMethod,
 } from './route.ts';
 import { namingLines, readUsageBatch } from './usage-batch.ts';
@@ -76,9 +78,9 @@ const STATUS = bodyOf(
   'app_public.ai_budget_status($1)',
 );
 
-async function recordsUsage(context: RouteContext, userId: string): Promise<boolean> {
+async function recordsUsage(context: RouteContext, caller: Caller): Promise<boolean> {
   const statement = 'select app_hidden.records_usage()::text as body';
-  return (await bodyFrom(context, userId, statement, [])) === 'true';
+  return (await bodyFrom(context, caller, statement, [])) === 'true';
 }
 
 /**
@@ -93,39 +95,41 @@ export function spendRoutes(context: RouteContext): Router {
   for (const [name, call] of Object.entries(CALLS)) {
     const statement = statementOf(call);
     router.all(`/ai/spend/${name}`, async (request, response) => {
-      const userId = signedIn(request);
+      const caller = signedIn(request);
       await passFeatureGate(context, response);
       if (request.method !== 'POST') throw wrongMethod(response, 'POST');
       const body = parseObject(await readBody(request, response));
       const values = readFields(body, call.fields);
-      sendJson(response, 200, (await bodyFrom(context, userId, statement, values)) ?? '');
+      sendJson(response, 200, (await bodyFrom(context, caller, statement, values)) ?? '');
     });
   }
 
   router.all('/ai/usage', async (request, response) => {
-    const userId = signedIn(request);
+    const caller = signedIn(request);
     await passFeatureGate(context, response);
     if (request.method !== 'POST') throw wrongMethod(response, 'POST');
     // Nobody else gets to send ten megabytes that must be read.
-    const read = (await recordsUsage(context, userId)) ? readBatch : readBody;
+    const read = (await recordsUsage(context, caller)) ? readBatch : readBody;
     const sent = await read(request, response);
     const batch = readUsageBatch(sent, request.headers['content-type']);
-    const body = await bodyFrom(context, userId, RECORD, [batch.json]).catch((error) => {
+    const body = await bodyFrom(context, caller, RECORD, [batch.json]).catch((error) => {
       throw namingLines(error, batch);
     });
     sendJson(response, 200, body ?? '');
   });
 
   router.all('/groups/:group/ai/spend', async (request, response) => {
-    const userId = signedIn(request);
-    const group = await readableGroup(context, userId, request.params.group);
-    await passFeatureGate(context, response);
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      throw wrongMethod(response, 'GET, HEAD');
-    }
-    const body = await bodyFrom(context, userId, STATUS, [group]);
-    if (body === undefined) throw new CallerError('NOT_FOUND', NOT_FOUND_TEXT);
-    sendJson(response, 200, body);
+    const caller = signedIn(request);
+    const group = groupOf(request);
+    await aboutGroup(context, caller, group, response, async () => {
+      await passFeatureGate(context, response);
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        throw wrongMethod(response, 'GET, HEAD');
+      }
+      const body = await bodyFrom(context, caller, STATUS, [group]);
+      if (body === undefined) throw new CallerError('NOT_FOUND', NOT_FOUND_TEXT);
+      sendJson(response, 200, body);
+    });
   });
 
   return router;

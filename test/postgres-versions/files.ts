@@ -22,6 +22,7 @@ const LISTED = [
   'upgrades.test.ts',
   'schema-dump.test.ts',
   'present-rights.test.ts',
+  'on-behalf.test.ts',
 ];
 
 /** The test files to run on each version, below the project's folder. */

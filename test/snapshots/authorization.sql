@@ -1,11 +1,3 @@
-begin
-
--- then
-
-select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
-
--- then
-
 select
 __authorize_ai_spend__."allowed"::text as "0",
 __authorize_ai_spend__."reason" as "1",
@@ -16,7 +8,3 @@ $3::"text",
 $4::"text",
 $5::"int8",
 $6::"int8") as __authorize_ai_spend__;
-
--- then
-
-commit

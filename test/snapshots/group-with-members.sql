@@ -1,11 +1,3 @@
-begin
-
--- then
-
-select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
-
--- then
-
 select
 __groups__."name" as "0",
 array(select array[
@@ -33,7 +25,3 @@ where
 order by __group_members__."group_id" asc, __group_members__."user_id" asc)::text as "1"
 from "app_public"."groups" as __groups__
 where (__groups__."id" = $1::"uuid");
-
--- then
-
-commit

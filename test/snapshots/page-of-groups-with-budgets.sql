@@ -1,11 +1,3 @@
-begin
-
--- then
-
-select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
-
--- then
-
 select
 __groups__."id" as "0",
 __groups__."name" as "1",
@@ -16,7 +8,3 @@ on (
 /* WHERE becoming ON */ (__group_ai_budgets__."group_id" = __groups__."id"))
 order by __groups__."name" asc, __groups__."id" asc
 limit 51;
-
--- then
-
-commit

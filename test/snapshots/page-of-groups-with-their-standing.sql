@@ -1,11 +1,3 @@
-begin
-
--- then
-
-select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
-
--- then
-
 select
 __groups__."name" as "0",
 __group_ai_budgets__."spend_limit_micros"::text as "1",
@@ -20,7 +12,3 @@ left outer join "app_public"."groups_ai_budget_status"(__groups__) as __groups_a
 on TRUE
 order by __groups__."name" asc, __groups__."id" asc
 limit 50;
-
--- then
-
-commit

@@ -1,11 +1,3 @@
-begin
-
--- then
-
-select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
-
--- then
-
 select
 __ai_usage_events__."id" as "0",
 to_char(__ai_usage_events__."occurred_at", 'YYYY-MM-DD"T"HH24:MI:SS.USTZH:TZM'::text) as "1",
@@ -16,7 +8,3 @@ from "app_public"."ai_usage_events" as __ai_usage_events__
 where (__ai_usage_events__."organization_id" = $1::"uuid")
 order by __ai_usage_events__."occurred_at" desc, __ai_usage_events__."organization_id" desc, __ai_usage_events__."id" desc, __ai_usage_events__."occurred_at" desc
 limit 21;
-
--- then
-
-commit

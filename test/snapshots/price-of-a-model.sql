@@ -1,11 +1,3 @@
-begin
-
--- then
-
-select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
-
--- then
-
 select
 __ai_model_prices__."input_price"::text as "0",
 __ai_model_prices__."output_price"::text as "1",
@@ -13,7 +5,3 @@ to_char(__ai_model_prices__."created_at", 'YYYY-MM-DD"T"HH24:MI:SS.USTZH:TZM'::t
 from "app_public"."ai_model_prices" as __ai_model_prices__
 where
 (__ai_model_prices__."provider" = $1::"text") and (__ai_model_prices__."model" = $2::"text");
-
--- then
-
-commit

@@ -1,11 +1,3 @@
-begin
-
--- then
-
-select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
-
--- then
-
 select
 __ai_model_prices__."model" as "0",
 __ai_model_prices__."input_price"::text as "1"
@@ -16,27 +8,7 @@ limit 20;
 
 -- then
 
-commit
-
--- then
-
-set jit_optimize_above_cost = -1;
-
--- then
-
-begin
-
--- then
-
-select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
-
--- then
-
 select
 (count(*))::text as "0"
 from "app_public"."ai_model_prices" as __ai_model_prices__
 where (__ai_model_prices__."provider" = $1::"text");
-
--- then
-
-commit

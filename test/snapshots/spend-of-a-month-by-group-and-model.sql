@@ -1,11 +1,3 @@
-begin
-
--- then
-
-select set_config(el->>0, el->>1, true) from json_array_elements($1::json) el
-
--- then
-
 select
 (coalesce(sum(__ai_spend_daily__."cost_micros"), '0'))::text as "0",
 (coalesce(sum(__ai_spend_daily__."requests"), '0'))::text as "1",
@@ -15,7 +7,3 @@ from "app_public"."ai_spend_daily" as __ai_spend_daily__
 where
 (__ai_spend_daily__."day" < $1::"date") and (__ai_spend_daily__."day" >= $2::"date") and (__ai_spend_daily__."organization_id" = $3::"uuid")
 group by __ai_spend_daily__."group_id", __ai_spend_daily__."model";
-
--- then
-
-commit

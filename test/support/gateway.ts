@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { settingsOf } from '../../src/database.ts';
+import { settingsOf } from '../../src/on-behalf.ts';
 import type { Connection } from './ledger.ts';
 
 /** Nothing was written: a gateway sends it again, as docs/gateways.md says. */
@@ -18,7 +18,7 @@ export async function connectGateway(url: string, userId: string): Promise<Gatew
   client.on('error', () => {});
   await client.connect();
   const db = client as unknown as Connection;
-  const settings = JSON.stringify(settingsOf(userId, 'rest'));
+  const settings = JSON.stringify(settingsOf({ userId, door: 'rest' }));
   const once = async <T>(work: (db: Connection) => Promise<T>): Promise<T> => {
     await client.query('begin');
     try {
