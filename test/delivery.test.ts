@@ -113,8 +113,8 @@ describe('the image', () => {
       }
     };
     const [, start = '[]'] = /^CMD (\[.*\])$/m.exec(dockerfile) ?? [];
-    const [, entry = ''] = JSON.parse(start) as string[];
-    await follow(join(PROJECT_FOLDER, entry));
+    const entry = (JSON.parse(start) as string[]).find((word) => word.endsWith('.ts'));
+    await follow(join(PROJECT_FOLDER, entry ?? ''));
     const files = [...seen].map((file) => relative(PROJECT_FOLDER, file));
     expect(files).toContain('src/serve.ts');
     expect(files.filter((file) => file.startsWith('src/migrations/'))).toEqual([]);
@@ -122,6 +122,20 @@ describe('the image', () => {
     expect([...packages].sort()).toEqual(
       [...packages].filter((name) => name in packageJson.dependencies).sort(),
     );
+  });
+
+  test('gives Node the same limits of memory as every other way to start a server', async () => {
+    const flags = / ((?:--\S+ )+)/;
+    const of = async (file: string) => readFile(join(PROJECT_FOLDER, file), 'utf8');
+    const [shebang = ''] = (await of('src/bursar.ts')).split('\n');
+    const wanted = flags.exec(`${shebang.replace('#!/usr/bin/env -S', '')} `)?.[1]?.trim();
+    expect(wanted).toContain('--heap-growing-percent=30');
+    expect(packageJson.scripts.start).toBe(`node ${wanted} src/bursar.ts start`);
+    expect(packageJson.scripts.bursar).toBe(`node ${wanted} src/bursar.ts`);
+    for (const file of ['Dockerfile', 'bench/servers.ts']) {
+      const words = (await of(file)).replace(/["',]/g, '');
+      expect(words, file).toContain(`${wanted} src/bursar.ts serve`);
+    }
   });
 
   test('runs as somebody who is not root, and is asked whether it is well', async () => {
