@@ -66,7 +66,7 @@ export class IntroducedQuery extends ProtocolQuery {
   override submit(connection: Connection): Error | null {
     connection.stream.cork();
     try {
-      this.name = preparedStatements.get(connection)?.nameOf(this.text);
+      this.name = preparedOn(connection)?.nameOf(this.text);
       return super.submit(connection);
     } finally {
       connection.stream.uncork();
@@ -115,12 +115,8 @@ export class PreparedStatements {
     const name = this.#names.get(text) ?? `s${++this.#count}`;
     this.#names.delete(text);
     this.#names.set(text, name);
-    if (this.#names.size > MOST_PREPARED) {
-      for (const oldest of this.#names.keys()) {
-        this.forget(oldest);
-        break;
-      }
-    }
+    const [oldest] = this.#names.keys();
+    if (this.#names.size > MOST_PREPARED && oldest !== undefined) this.forget(oldest);
     return name;
   }
 

@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { settingsOf } from '../../src/on-behalf.ts';
+import { speakingFor } from './as-user.ts';
 import type { Connection } from './ledger.ts';
 
 /** Nothing was written: a gateway sends it again, as docs/gateways.md says. */
@@ -18,24 +18,11 @@ export async function connectGateway(url: string, userId: string): Promise<Gatew
   client.on('error', () => {});
   await client.connect();
   const db = client as unknown as Connection;
-  const settings = JSON.stringify(settingsOf({ userId, door: 'rest' }));
-  const once = async <T>(work: (db: Connection) => Promise<T>): Promise<T> => {
-    await client.query('begin');
-    try {
-      await client.query('select set_config(key, value, true) from json_each_text($1)', [settings]);
-      const result = await work(db);
-      await client.query('commit');
-      return result;
-    } catch (error) {
-      await client.query('rollback').catch(() => {});
-      throw error;
-    }
-  };
   return {
     async call(work) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await once(work);
+          return await speakingFor(client, userId, 'rest', () => work(db));
         } catch (error) {
           if ((error as { code?: unknown }).code !== LOCK_TIMEOUT || attempt === 5) throw error;
         }
