@@ -230,6 +230,29 @@ describe('a connection that breaks', () => {
   });
 });
 
+describe('a database that does not answer in time', () => {
+  const slow = { text: 'select pg_sleep(1)' };
+
+  test.each([
+    ['one statement', (of: Pool) => ask(of, owner(), slow)],
+    [
+      'a transaction',
+      (of: Pool) => inTransactionOf(of, owner(), (transaction) => transaction.query(slow)),
+    ],
+  ])('fails %s, and its connection is not used again', async (_what, work) => {
+    const impatient = new Pool({
+      connectionString: database.urls.authenticator,
+      max: 1,
+      query_timeout: 150,
+    });
+    impatient.on('error', () => {});
+    const pid = await pidOf(impatient);
+    await expect(work(impatient)).rejects.toThrow('timeout');
+    expect(await pidOf(impatient)).not.toBe(pid);
+    await impatient.end();
+  });
+});
+
 describe('the statement timeout', () => {
   test('that the introduction sets holds for the query in the same write', async () => {
     const client = new Client({ connectionString: database.urls.authenticator });
@@ -358,12 +381,17 @@ describe('a transaction of several statements', () => {
       });
       await expect(failing).rejects.toMatchObject({ code: '22012' });
       await transaction.savepoint((inner) => inner.query(write('kept')));
-      // Two at once come after each other.
-      await Promise.all(
-        ['a', 'b'].map((body) => transaction.savepoint((inner) => inner.query(write(body)))),
-      );
+      // Two at once come after each other: the failure of one takes nothing of the other along.
+      const together = await Promise.allSettled([
+        transaction.savepoint(async (inner) => {
+          await inner.query(write('undone'));
+          await inner.query({ text: 'select 1 / 0' });
+        }),
+        transaction.savepoint((inner) => inner.query(write('kept too'))),
+      ]);
+      expect(together.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
     });
-    expect(await notes()).toEqual(['a', 'b', 'before', 'kept']);
+    expect(await notes()).toEqual(['before', 'kept', 'kept too']);
   });
 });
 
