@@ -1,29 +1,43 @@
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { defineConfig } from 'vitest/config';
 import type { Reporter, TestModule } from 'vitest/node';
 import { memoryFolder } from './test/support/memory-folder.ts';
 
-/** The last line of a run, for whoever reads only that. */
+/** The last lines of a run, for whoever reads only those: which tests failed and why, and how many. */
 const totals: Reporter = {
   onTestRunEnd(modules: readonly TestModule[]) {
     const count = { passed: 0, failed: 0, skipped: 0 };
+    const failures: string[] = [];
     for (const module of modules) {
+      const file = module.relativeModuleId;
       for (const test of module.children.allTests()) {
-        const { state } = test.result();
+        const { state, errors } = test.result();
         if (state !== 'pending') count[state] += 1;
+        if (state === 'failed') failures.push(failureOf(`${file} > ${test.fullName}`, errors));
       }
       // A file that can't be loaded has no tests to fail.
-      if (module.state() === 'failed' && module.errors().length > 0) count.failed += 1;
+      if (module.state() === 'failed' && module.errors().length > 0) {
+        count.failed += 1;
+        failures.push(failureOf(file, module.errors()));
+      }
     }
     // After the summary of the default reporter.
     process.once('exit', (code) => {
       // What breaks outside of the tests, such as a PostgreSQL that does not start, is no test's failure.
       if (code !== 0 && count.failed === 0) count.failed = 1;
+      for (const failure of failures) process.stdout.write(`${failure}\n`);
       const skipped = count.skipped === 0 ? '' : `, ${count.skipped} skipped`;
       process.stdout.write(`${count.passed} passed, ${count.failed} failed${skipped}\n`);
     });
   },
 };
+
+/** In one line. */
+function failureOf(what: string, errors: readonly { message?: string }[] | undefined): string {
+  const why = errors?.map(({ message = '' }) => stripVTControlCharacters(message)).join('; ') ?? '';
+  return `failed: ${what}: ${why.replace(/\s+/g, ' ').slice(0, 300)}`;
+}
 
 // Vitest's own processes, and the many of ours that tests start, find their code compiled.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, 'node_modules/.cache/bursar-tests');
