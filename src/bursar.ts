@@ -18,7 +18,11 @@ program
   .command('start')
   .description('serve with an embedded PostgreSQL and a demo, or the database that is named')
   .action(start);
-program.command('serve').description('the server alone (HOST, PORT)').action(serveCommand);
+program
+  .command('serve')
+  .description('the server alone (HOST, PORT)')
+  .option('--workers <n>', 'this many processes at one port (WORKERS)')
+  .action(serveCommand);
 program
   .command('migrate')
   .description('create the roles that are missing, then run the committed migrations')

@@ -17,6 +17,11 @@ export type ServerConfiguration = {
   readonly host: string;
   readonly port: number;
   readonly authDatabaseUrl: string;
+  /** Where to listen for changes of features, when `authDatabaseUrl` is a pooler's. */
+  readonly listenDatabaseUrl: string;
+  /** Processes that answer at one port. */
+  readonly workers: number;
+  /** Connections of all of them together. */
   readonly poolSize: number;
   readonly tokens: TokenRules;
   readonly graphiql: boolean;
@@ -110,11 +115,20 @@ export function readServerConfiguration(
   if (reader.text('AUTH_DATABASE_URL') === undefined) {
     reader.wrong('AUTH_DATABASE_URL is missing: the URL of the server’s own login role.');
   }
+  const workers = reader.wholeNumber('WORKERS', 1, 1, 64);
+  const poolSize = reader.wholeNumber('DATABASE_POOL_SIZE', Math.max(10, 5 * workers), 1, 1000);
+  if (poolSize < workers) {
+    reader.wrong(
+      `DATABASE_POOL_SIZE must be ${workers} or more, one for each of the WORKERS, not "${poolSize}".`,
+    );
+  }
   return reader.finish({
     host: reader.text('HOST') ?? '127.0.0.1',
     port: reader.wholeNumber('PORT', 5678, 0, 65535),
     authDatabaseUrl: authDatabaseUrl ?? '',
-    poolSize: reader.wholeNumber('DATABASE_POOL_SIZE', 10, 1, 1000),
+    listenDatabaseUrl: reader.databaseUrl('LISTEN_DATABASE_URL') ?? authDatabaseUrl ?? '',
+    workers,
+    poolSize,
     tokens: readTokenRules(reader),
     graphiql: readSwitch(reader, 'GRAPHIQL', graphiqlByDefault),
   });

@@ -1,5 +1,6 @@
 import { Client, type Pool } from 'pg';
 import { CallerError } from './errors.ts';
+import { reachesPostgres } from './pooler.ts';
 
 /** What the gate knows of one feature. */
 export type FeatureState = { readonly isOn: boolean; readonly isInGracePeriod: boolean };
@@ -12,12 +13,13 @@ const HEARTBEAT_MS = 10_000;
  *
  * A connection of its own listens for changes and then reads the states again, so that a flip holds on
  * every server as soon as PostgreSQL has passed the notification on. While that connection is away a flip
- * could be missed: until it is back, each question is answered by the database itself.
+ * could be missed: until it is back, each question is answered by the database itself. So it is for good where
+ * that connection is a pooler's, which need not pass notifications on.
  */
 export class FeatureWatch {
   readonly #connectionString: string;
   readonly #pool: Pool;
-  readonly #report: (message: string, error: Error) => void;
+  readonly #report: (message: string, error?: Error) => void;
   #listener: Client | undefined;
   /** The states, or undefined when they could be stale. */
   #states: ReadonlyMap<string, FeatureState> | undefined;
@@ -33,14 +35,14 @@ export class FeatureWatch {
   constructor(
     connectionString: string,
     pool: Pool,
-    report: (message: string, error: Error) => void,
+    report: (message: string, error?: Error) => void,
   ) {
     this.#connectionString = connectionString;
     this.#pool = pool;
     this.#report = report;
   }
 
-  /** Begins to listen. Resolves when the states are known; a database that is away is tried again. */
+  /** Begins to listen. Resolves when the states are known, or nobody can listen; a database that is away is tried again. */
   async start(): Promise<void> {
     if (this.#stopped) return;
     const listener = new Client({
@@ -55,6 +57,7 @@ export class FeatureWatch {
     listener.on('notification', () => void this.#read());
     try {
       await listener.connect();
+      if (!(await reachesPostgres(listener))) return await this.#leave(listener);
       // Listen first: what changes between the two statements is then announced.
       await listener.query('listen bursar_features');
       this.#isListening = true;
@@ -124,6 +127,14 @@ export class FeatureWatch {
     return new Map(
       rows.map((row) => [row.name, { isOn: row.is_on, isInGracePeriod: row.is_in_grace_period }]),
     );
+  }
+
+  async #leave(listener: Client): Promise<void> {
+    this.#listener = undefined;
+    this.#report(
+      'A pooler stands before the database, and passes no changes of features on: they are read for each request. LISTEN_DATABASE_URL can name PostgreSQL itself.',
+    );
+    await listener.end();
   }
 
   #lost(listener: Client, error: Error): void {

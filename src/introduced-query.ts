@@ -132,7 +132,7 @@ export class PreparedStatements {
 
 const preparedStatements = new WeakMap<Connection, PreparedStatements>();
 
-/** From now on this connection prepares what it is asked. Without this, as behind some poolers, it never does. */
+/** From now on this connection prepares what it is asked. Without this, as behind a pooler, it never does. */
 export function prepareStatements(connection: Connection): void {
   preparedStatements.set(connection, new PreparedStatements(connection));
 }

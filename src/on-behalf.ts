@@ -7,6 +7,7 @@ import {
   type QueryAnswer,
   type Statement,
 } from './introduced-query.ts';
+import { reachesPostgres } from './pooler.ts';
 
 /** Through which door somebody came: the audit trail says so. */
 export type Door = 'graphql' | 'rest';
@@ -57,7 +58,7 @@ const INTRODUCTION = `select app_hidden.require_user($1), set_config('bursar.use
 
 /** On a connection of our own, which knows the limits. */
 const PREPARED = { name: 'introduction', text: INTRODUCTION };
-/** Where each transaction may be on another connection, as behind some poolers. */
+/** Behind a pooler, where each transaction may be on another connection. */
 const COMPLETE = { text: `${INTRODUCTION}, ${setAll(LIMITS, true)}` };
 
 function introductionOf({ connection }: PoolClient, { userId, door }: Caller): Introduction {
@@ -65,8 +66,9 @@ function introductionOf({ connection }: PoolClient, { userId, door }: Caller): I
   return { ...introduction, values: [userId, door] };
 }
 
-/** Readies a new connection, so that its first request is as quick as the others. */
+/** Readies a new connection, so that its first request is as quick as the others; leaves one of a pooler as it is. */
 export async function prepareConnection(client: PoolClient): Promise<void> {
+  if (!(await reachesPostgres(client))) return;
   await client.query(`select ${setAll(LIMITS, false)}`);
   await client.query({ ...PREPARED, values: [null, 'rest'] });
   prepareStatements(client.connection);

@@ -24,13 +24,13 @@ const LAST_ORDERS_MS = 10_000;
 
 /** Serves one database over HTTP. Resolves once requests are answered. */
 export async function serve(configuration: ServerConfiguration): Promise<RunningServer> {
-  const { authDatabaseUrl, poolSize, host, port } = configuration;
+  const { authDatabaseUrl, listenDatabaseUrl, poolSize, host, port } = configuration;
   const verify = await createTokenVerifier(configuration.tokens);
   const pool = createPool(authDatabaseUrl, poolSize, (error) =>
     logWarning('A database connection broke.', error),
   );
   const open = openConnections(pool);
-  const features = new FeatureWatch(authDatabaseUrl, pool, logWarning);
+  const features = new FeatureWatch(listenDatabaseUrl, pool, logWarning);
   const gate = createFeatureGate((feature) => features.require(feature));
   const preset = createPreset({
     pool,

@@ -183,6 +183,12 @@ describe('the configuration', () => {
     'neither kind of key': [{ JWT_SECRET: undefined }, /JWT_SECRET.*or JWKS_URL/],
     'a blank secret': [{ JWT_SECRET: '  ' }, /JWT_SECRET.*or JWKS_URL/],
     'a secret of 31 bytes': [{ JWT_SECRET: 'x'.repeat(31) }, /JWT_SECRET has 31 bytes/],
+    'fewer connections than workers': [
+      { WORKERS: '4', DATABASE_POOL_SIZE: '3' },
+      /DATABASE_POOL_SIZE must be 4 or more/,
+    ],
+    'no worker': [{ WORKERS: '0' }, /WORKERS must be a whole number/],
+    'no place to listen': [{ LISTEN_DATABASE_URL: 'nowhere' }, /LISTEN_DATABASE_URL must/],
     'a database of another kind': [{ AUTH_DATABASE_URL: 'mysql://x' }, /AUTH_DATABASE_URL/],
     'no database': [{ AUTH_DATABASE_URL: undefined }, /AUTH_DATABASE_URL is missing/],
     // As a container's unset variable often comes.

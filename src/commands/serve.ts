@@ -1,4 +1,9 @@
-import { namesDatabase, readServerConfiguration, readSigningSecret } from '../configuration.ts';
+import {
+  type Environment,
+  namesDatabase,
+  readServerConfiguration,
+  readSigningSecret,
+} from '../configuration.ts';
 import { withClient } from '../database.ts';
 import { type Demo, makeDemo, readDemo } from '../demo.ts';
 import { startDevelopmentDatabase } from '../development.ts';
@@ -7,6 +12,7 @@ import { migrate } from '../migrate.ts';
 import { packagePrices, syncPrices } from '../prices.ts';
 import type { RunningServer } from '../serve.ts';
 import { say } from '../standard-output.ts';
+import { isWorker, serveByWorkers, workFor } from '../workers.ts';
 import { summaryOf } from './prices.ts';
 
 /** The server's libraries take longer to load than most commands to run: only who serves loads them. */
@@ -54,11 +60,22 @@ export async function start(): Promise<void> {
   }
 }
 
-export async function serveCommand(): Promise<void> {
-  const configuration = readServerConfiguration(process.env, { graphiqlByDefault: false });
-  const { serve } = await loadServer();
-  const server: RunningServer = await serve(configuration);
-  say(`Bursar answers at ${server.url}`);
+export async function serveCommand({ workers }: { workers?: string } = {}): Promise<void> {
+  if (isWorker) return workFor((answersAt) => serveUntilStopped(process.env, answersAt));
+  const environment = workers === undefined ? process.env : { ...process.env, WORKERS: workers };
+  await serveUntilStopped(environment, (url) => say(`Bursar answers at ${url}`));
+}
+
+async function serveUntilStopped(
+  environment: Environment,
+  answersAt: (url: string) => void,
+): Promise<void> {
+  const configuration = readServerConfiguration(environment, { graphiqlByDefault: false });
+  const server: RunningServer =
+    configuration.workers > 1
+      ? await serveByWorkers(configuration)
+      : await (await loadServer()).serve(configuration);
+  answersAt(server.url);
   await stopSignal();
   await server.stop();
 }

@@ -13,6 +13,8 @@ export function configurationFor(
     host: '127.0.0.1',
     port: 0,
     authDatabaseUrl: database.urls.authenticator,
+    listenDatabaseUrl: database.urls.authenticator,
+    workers: 1,
     poolSize: 5,
     tokens: { keys: { kind: 'secret', secret: SECRET }, issuer: undefined, audience: undefined },
     graphiql: false,
