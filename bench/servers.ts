@@ -24,7 +24,7 @@ const READY_WITHIN_MS = 60_000;
 /** A server as a process of its own, as it would run in production. */
 export function startServer(
   name: ServerName,
-  options: { database: string; poolSize: number },
+  options: { database: string; poolSize: number; workers?: number },
 ): Promise<ServerProcess> {
   const child = spawn(process.execPath, [...PROGRAMS[name]], {
     cwd: PROJECT_FOLDER,
@@ -37,6 +37,7 @@ export function startServer(
       PORT: '0',
       AUTH_DATABASE_URL: options.database,
       DATABASE_POOL_SIZE: String(options.poolSize),
+      WORKERS: String(options.workers ?? 1),
       JWT_SECRET,
     },
   });

@@ -4,8 +4,8 @@ import { progress } from './progress.ts';
 import type { Measurement } from './results.ts';
 import { median, merged, percentile } from './statistics.ts';
 
-/** Work that is timed as a whole, one at a time. */
-export type Work = { readonly name: string; run(): Promise<void> };
+/** Work that is timed as a whole, one at a time. What it returns is called afterwards, and takes no time of it. */
+export type Work = { readonly name: string; run(): Promise<void | (() => Promise<void>)> };
 
 /** Milliseconds of each contender: `times` a round, in turn. The first of each does not count. */
 export async function timings(
@@ -14,13 +14,14 @@ export async function timings(
   { rounds, times }: { rounds: number; times: number },
 ): Promise<readonly Measurement[]> {
   const took = new Map<string, Float64Array[]>(works.map(({ name }) => [name, []]));
-  for (const { run } of works) await run();
+  for (const { run } of works) await (await run())?.();
   await takeTurns(works, rounds, async ({ name, run }, round) => {
     const all: number[] = [];
     for (let n = 0; n < times; n += 1) {
       const began = performance.now();
-      await run();
+      const after = await run();
       all.push(performance.now() - began);
+      await after?.();
     }
     took.get(name)?.push(Float64Array.from(all));
     progress(`${caseName}, round ${round + 1} of ${rounds}: ${name} ${median(all).toFixed(1)} ms`);

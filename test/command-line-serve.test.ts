@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -41,6 +42,12 @@ async function serve(changes: Record<string, string> = {}) {
   return { ...command, url };
 }
 
+/** So far, by Linux, which counts hundredths. */
+function processorSecondsOf(pid: number): number {
+  const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ').slice(13, 15);
+  return (Number(user) + Number(system)) / 100;
+}
+
 async function tokenOf(user: string): Promise<string> {
   const { stdout } = await run(['token', '--user', user], environment);
   return stdout.trim();
@@ -49,6 +56,8 @@ async function tokenOf(user: string): Promise<string> {
 describe('bursar serve', () => {
   test('answers whoever `bursar token` names, and ends at SIGTERM', async () => {
     const server = await serve();
+    // Of a processor: on a machine that is busy with other tests, a clock says little.
+    expect(processorSecondsOf(server.pid)).toBeLessThan(2);
     const budget = `${server.url}/api/v2/groups/${world.group}/ai/budget`;
     const authorization = `Bearer ${await tokenOf('member')}`;
     const answer = await fetch(budget, { headers: { authorization } });

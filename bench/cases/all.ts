@@ -7,6 +7,7 @@ import { priceList } from './price-list.ts';
 import { readableGroups } from './readable-groups.ts';
 import { spendHotGroup } from './spend-hot-group.ts';
 import { spendManyGroups } from './spend-many-groups.ts';
+import { startUp } from './start-up.ts';
 import { usageBatches } from './usage-batches.ts';
 
 /** In the order in which they run: those that only read come first. */
@@ -20,4 +21,5 @@ export const CASES: readonly Case[] = [
   readableGroups,
   priceList,
   monthSpend,
+  startUp,
 ];
