@@ -8,25 +8,27 @@ import { memoryFolder } from './test/support/memory-folder.ts';
 const totals: Reporter = {
   onTestRunEnd(modules: readonly TestModule[]) {
     const count = { passed: 0, failed: 0, skipped: 0 };
-    const failures: string[] = [];
+    const notes: string[] = [];
     for (const module of modules) {
       const file = module.relativeModuleId;
       for (const test of module.children.allTests()) {
         const { state, errors } = test.result();
         if (state !== 'pending') count[state] += 1;
-        if (state === 'failed') failures.push(failureOf(`${file} > ${test.fullName}`, errors));
+        const name = `${file} > ${test.fullName}`;
+        if (state === 'failed') notes.push(noteOf('failed', name, errors));
+        else if (test.diagnostic()?.flaky) notes.push(noteOf('failed at first', name, errors));
       }
       // A file that can't be loaded has no tests to fail.
       if (module.state() === 'failed' && module.errors().length > 0) {
         count.failed += 1;
-        failures.push(failureOf(file, module.errors()));
+        notes.push(noteOf('failed', file, module.errors()));
       }
     }
     // After the summary of the default reporter.
     process.once('exit', (code) => {
       // What breaks outside of the tests, such as a PostgreSQL that does not start, is no test's failure.
       if (code !== 0 && count.failed === 0) count.failed = 1;
-      for (const failure of failures) process.stdout.write(`${failure}\n`);
+      for (const note of notes) process.stdout.write(`${note}\n`);
       const skipped = count.skipped === 0 ? '' : `, ${count.skipped} skipped`;
       process.stdout.write(`${count.passed} passed, ${count.failed} failed${skipped}\n`);
     });
@@ -34,9 +36,13 @@ const totals: Reporter = {
 };
 
 /** In one line. */
-function failureOf(what: string, errors: readonly { message?: string }[] | undefined): string {
+function noteOf(
+  outcome: 'failed' | 'failed at first',
+  what: string,
+  errors: readonly { message?: string }[] | undefined,
+): string {
   const why = errors?.map(({ message = '' }) => stripVTControlCharacters(message)).join('; ') ?? '';
-  return `failed: ${what}: ${why.replace(/\s+/g, ' ').slice(0, 300)}`;
+  return `${outcome}: ${what}: ${why.replace(/\s+/g, ' ').slice(0, 300)}`;
 }
 
 // Vitest's own processes, and the many of ours that tests start, find their code compiled.
@@ -58,6 +64,8 @@ export default defineConfig({
     isolate: false,
     unstubEnvs: true,
     unstubGlobals: true,
+    // Elsewhere machines pause at times. What passes at the second attempt is named at the end of the run.
+    retry: process.env.CI === 'true' ? 1 : 0,
     testTimeout: 20_000,
     hookTimeout: 30_000,
     env: {
