@@ -449,9 +449,11 @@ declare
 begin
   return query
   with mine as materialized (
-    select r.organization_id from app_hidden.usage_i_read() r where r.user_id = app_private.pool()
+    select o as organization_id from app_hidden.organizations_i_read() o
     union
-    select app_private.pool() where pg_has_role(session_user, current_user, 'usage')
+    -- Stands for all.
+    select app_private.pool()
+    where app_hidden.reads_every_organization() or pg_has_role(session_user, current_user, 'usage')
   ), ledger as not materialized (
     select e.* from app_public.ai_usage_events e where e.occurred_at >= kept_from
   ), daily as (
@@ -911,23 +913,6 @@ revoke all on function app_hidden.speaker() from public;
 grant execute on function app_hidden.speaker() to bursar_user;
 comment on function app_hidden.speaker() is 'The detail of a refusal: whose rights did not suffice.';
 
-create function app_hidden.usage_i_read() returns table (organization_id uuid, user_id uuid)
-language sql stable security definer parallel safe
-set search_path to pg_catalog, pg_temp
-as $$
-  select '00000000-0000-0000-0000-000000000000'::uuid, '00000000-0000-0000-0000-000000000000'::uuid
-  where app_hidden.reads_every_organization()
-  union all
-  select o, '00000000-0000-0000-0000-000000000000' from app_hidden.organizations_i_read() o
-  union all
-  select o, app_hidden.current_user_id() from app_hidden.my_organizations() o
-$$;
-
-revoke all on function app_hidden.usage_i_read() from public;
-grant execute on function app_hidden.usage_i_read() to bursar_user;
-comment on function app_hidden.usage_i_read() is
-  'Whose usage the current user may read, as pairs of an organization and a member; the nil UUID stands for all. A member reads their own.';
-
 create function app_hidden.user_exists(user_id uuid) returns boolean
 language sql stable security definer parallel safe
 set search_path to pg_catalog, pg_temp
@@ -1028,39 +1013,41 @@ comment on function app_private.audit_departure() is
   'Trigger: writes the end of a row into the audit trail before it takes others along. The last trigger before a delete.';
 
 create function app_private.audited_name(table_name text, id uuid) returns text
-language sql stable security definer
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 as $$
+declare
+  name text;
+begin
   -- Of what is just going along with something else, as the trail last knew it.
-  select case table_name
-    when 'organizations' then coalesce(
-      (select o.name from app_public.organizations o where o.id = audited_name.id),
-      (
-        select e.organization_name from app_public.audit_events e
+  case table_name
+    when 'organizations' then
+      select o.name into name from app_public.organizations o where o.id = audited_name.id;
+      if not found then
+        select e.organization_name into name from app_public.audit_events e
         where e.organization_id = audited_name.id and e.subject = 'organizations'
         order by e.changed_at desc
-        limit 1
-      )
-    )
-    when 'groups' then coalesce(
-      (select g.name from app_public.groups g where g.id = audited_name.id),
-      (
-        select e.group_name from app_public.audit_events e
+        limit 1;
+      end if;
+    when 'groups' then
+      select g.name into name from app_public.groups g where g.id = audited_name.id;
+      if not found then
+        select e.group_name into name from app_public.audit_events e
         where e.group_id = audited_name.id and e.subject = 'groups'
         order by e.changed_at desc
-        limit 1
-      )
-    )
-    when 'users' then coalesce(
-      (select u.username from app_public.users u where u.id = audited_name.id),
-      (
-        select e.user_name from app_public.audit_events e
+        limit 1;
+      end if;
+    when 'users' then
+      select u.username into name from app_public.users u where u.id = audited_name.id;
+      if not found then
+        select e.user_name into name from app_public.audit_events e
         where e.user_id = audited_name.id and e.subject = 'users'
         order by e.changed_at desc
-        limit 1
-      )
-    )
-  end
+        limit 1;
+      end if;
+  end case;
+  return name;
+end
 $$;
 
 revoke all on function app_private.audited_name(text, uuid) from public;
@@ -1516,6 +1503,10 @@ begin
     changed := (select jsonb_agg(jsonb_build_object(
       'group_id', n.group_id, 'counts_anew', (o.applies_to, o.period) <> (n.applies_to, n.period)))
       from old_budgets o join new_budgets n on n.group_id = o.group_id);
+  end if;
+  -- As `on conflict` has it: of the inserts and the updates of one statement, mostly one is empty.
+  if changed is null then
+    return null;
   end if;
 
   -- A group that goes takes its budget along, and is not found here: forget_groups() does the rest.
@@ -2673,6 +2664,7 @@ create function app_private.write_audit_events(
   new_rows jsonb[]
 ) returns void
 language plpgsql volatile security definer
+set plan_cache_mode to auto
 set search_path to pg_catalog, pg_temp
 as $$
 declare
@@ -2681,6 +2673,8 @@ declare
   actor_id uuid;
   actor_name text;
 begin
+  -- Planned for each length of the lists anew, a few rows would take longer to plan than to write; for many it pays.
+  perform set_config('plan_cache_mode', case when coalesce(cardinality(new_rows), cardinality(old_rows)) < 100 then 'force_generic_plan' else 'force_custom_plan' end, true);
   select u.id, u.username into actor_id, actor_name
   from app_public.users u where u.id = app_hidden.current_user_id();
   -- Whoever deletes themselves is no user any more by the time the rest goes with them.
@@ -4057,21 +4051,11 @@ alter table app_public.ai_spend_daily enable row level security;
 create policy daily_spend_is_read_by_its_user_and_readers_of_the_organization on app_public.ai_spend_daily
   for select to bursar_user
   using (
-    (
-      ('00000000-0000-0000-0000-000000000000'::uuid, '00000000-0000-0000-0000-000000000000'::uuid) in (
-        select r.organization_id, r.user_id from app_hidden.usage_i_read() r(organization_id, user_id)
-      )
-    )
-    or (
-      (organization_id, '00000000-0000-0000-0000-000000000000'::uuid) in (
-        select r.organization_id, r.user_id from app_hidden.usage_i_read() r(organization_id, user_id)
-      )
-    )
-    or (
-      (organization_id, user_id) in (
-        select r.organization_id, r.user_id from app_hidden.usage_i_read() r(organization_id, user_id)
-      )
-    )
+    (organization_id = any ((array(select app_hidden.organizations_i_read()))))
+    or user_id = ((select app_hidden.current_user_id()))
+    and (organization_id = any ((array(select app_hidden.my_organizations()))))
+    or organization_id >= ((select app_hidden.every_id_from()))
+    and organization_id <= 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
   );
 
 grant select on app_public.ai_spend_daily to bursar_user;
@@ -4146,21 +4130,11 @@ alter table app_public.ai_usage_events enable row level security;
 create policy usage_is_read_by_its_user_and_readers_of_the_organization on app_public.ai_usage_events
   for select to bursar_user
   using (
-    (
-      ('00000000-0000-0000-0000-000000000000'::uuid, '00000000-0000-0000-0000-000000000000'::uuid) in (
-        select r.organization_id, r.user_id from app_hidden.usage_i_read() r(organization_id, user_id)
-      )
-    )
-    or (
-      (organization_id, '00000000-0000-0000-0000-000000000000'::uuid) in (
-        select r.organization_id, r.user_id from app_hidden.usage_i_read() r(organization_id, user_id)
-      )
-    )
-    or (
-      (organization_id, user_id) in (
-        select r.organization_id, r.user_id from app_hidden.usage_i_read() r(organization_id, user_id)
-      )
-    )
+    (organization_id = any ((array(select app_hidden.organizations_i_read()))))
+    or user_id = ((select app_hidden.current_user_id()))
+    and (organization_id = any ((array(select app_hidden.my_organizations()))))
+    or organization_id >= ((select app_hidden.every_id_from()))
+    and organization_id <= 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
   );
 
 grant select on app_public.ai_usage_events to bursar_user;
@@ -5221,10 +5195,17 @@ begin
   end if;
   perform app_hidden.lock_group_to_manage(upsert_group_ai_budget.group_id);
 
-  insert into app_public.group_ai_budgets as b (group_id, spend_limit_micros)
-  values (upsert_group_ai_budget.group_id, upsert_group_ai_budget.spend_limit_micros)
-  on conflict (group_id) do update set spend_limit_micros = excluded.spend_limit_micros
+  -- Most often there is one: `on conflict` would ask the policies of inserts as well.
+  update app_public.group_ai_budgets b set spend_limit_micros = upsert_group_ai_budget.spend_limit_micros
+  where b.group_id = upsert_group_ai_budget.group_id
   returning * into budget;
+  if not found then
+    -- Somebody else may just have been quicker.
+    insert into app_public.group_ai_budgets as b (group_id, spend_limit_micros)
+    values (upsert_group_ai_budget.group_id, upsert_group_ai_budget.spend_limit_micros)
+    on conflict (group_id) do update set spend_limit_micros = excluded.spend_limit_micros
+    returning * into budget;
+  end if;
   return budget;
 end
 $$;

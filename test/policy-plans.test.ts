@@ -36,6 +36,15 @@ test.each(LISTS)('the rows of %s that somebody reads are found by index', async 
   expect(plan).not.toMatch(/Seq Scan|SubPlan/);
 });
 
+test.each(['ai_spend_daily', 'ai_usage_events'])(
+  'the rows of %s that somebody reads are found by index, and no row is looked up',
+  async (table) => {
+    const plan = await planOf(`select group_id from app_public.${table}`);
+    expect(plan).toMatch(/BitmapOr/);
+    expect(plan).not.toMatch(/Seq Scan|hashed|SubPlan/);
+  },
+);
+
 test('a budget is found by its group, and its group by id, with each right asked once', async () => {
   const plan = await planOf(
     `select spend_limit_micros from app_public.group_ai_budgets where group_id = '${world.group}'`,
