@@ -15,9 +15,9 @@ COPY src ./src
 USER node
 EXPOSE 5678
 
-# That the server answers a GraphQL request. It does not ask the database: a restart would not mend that.
+# That the server answers. It does not ask the database: a restart would not mend that.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.PORT + '/graphql', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query: '{ __typename }' }) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.PORT + '/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 
 # So that memory stays flat: see docs/performance.md.
 CMD ["node", "--max-semi-space-size=16", "--heap-growing-percent=30", "src/bursar.ts", "serve"]

@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
 import { GraphQLError } from 'postgraphile/graphql';
 import 'postgraphile/grafserv/express/v4';
-import { type ErrorCode, STATUS_OF_CODE } from '../src/errors.ts';
-import { logError } from '../src/log.ts';
+import { CallerError, type ErrorCode, RETRY_AFTER_SECONDS, STATUS_OF_CODE } from '../src/errors.ts';
+import { logAbsence, logError } from '../src/log.ts';
 import { requireKnown } from '../src/on-behalf.ts';
 import { createMaskError } from './errors.ts';
 
@@ -41,6 +41,11 @@ export function createKnownCallersPlugin(pool: Pool): GraphileConfig.Plugin {
 
 const maskError = createMaskError(logError);
 
+const HEADERS: Readonly<Partial<Record<ErrorCode, Record<string, string>>>> = {
+  UNAUTHENTICATED: { 'WWW-Authenticate': 'Bearer' },
+  UNAVAILABLE: { 'Retry-After': String(RETRY_AFTER_SECONDS) },
+};
+
 /** What a request is answered that ends before GraphQL begins, or whose answer may not leave. */
 export function answerOf(error: unknown): {
   status: number;
@@ -49,10 +54,11 @@ export function answerOf(error: unknown): {
 } {
   const originalError = error instanceof Error ? error : new Error(String(error));
   const { message, extensions } = maskError(new GraphQLError('', { originalError }));
-  const status = STATUS_OF_CODE[extensions.code as ErrorCode];
+  const code = extensions.code as ErrorCode;
+  if (code === 'UNAVAILABLE' && !(error instanceof CallerError)) logAbsence(error);
   return {
-    status,
-    headers: status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {},
+    status: STATUS_OF_CODE[code],
+    headers: HEADERS[code] ?? {},
     body: { errors: [{ message, extensions }] },
   };
 }

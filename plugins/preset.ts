@@ -12,6 +12,7 @@ import { ExactNumbersPlugin } from './exact-numbers.ts';
 import { createKnownCallersPlugin } from './known-callers.ts';
 import { NamesPlugin } from './names.ts';
 import { createPgService, pgSettingsOf } from './pg-adaptor.ts';
+import { createQueryLimitsPlugin, type QueryLimits } from './query-limits.ts';
 import { RefusedUpdatesPlugin } from './refused-updates.ts';
 import { SignedInMutationsPlugin } from './signed-in-mutations.ts';
 
@@ -21,6 +22,7 @@ export function createPreset(options: {
   gate: GraphileConfig.Plugin;
   log: ErrorLog;
   graphiql: boolean;
+  limits?: QueryLimits;
 }): GraphileConfig.Preset {
   const maskError = createMaskError(options.log);
   return {
@@ -40,6 +42,7 @@ export function createPreset(options: {
       createKnownCallersPlugin(options.pool),
       options.gate,
       createErrorsPlugin(maskError),
+      ...(options.limits === undefined ? [] : [createQueryLimitsPlugin(options.limits)]),
     ],
     pgServices: [createPgService(options.pool)],
     gather: {

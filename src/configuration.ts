@@ -25,6 +25,8 @@ export type ServerConfiguration = {
   readonly poolSize: number;
   readonly tokens: TokenRules;
   readonly graphiql: boolean;
+  /** The largest operation of GraphQL that is answered: fields within fields, and fields in all. */
+  readonly queryLimits: { readonly depth: number; readonly fields: number };
 };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,6 +40,9 @@ export class ConfigurationError extends Error {
     this.mistakes = mistakes;
   }
 }
+
+/** Several times what GraphiQL asks of the whole schema, which is more than clients do. */
+export const QUERY_LIMITS = { depth: 20, fields: 1_000 };
 
 const SHORTEST_SECRET_BYTES = 32;
 
@@ -131,6 +136,10 @@ export function readServerConfiguration(
     poolSize,
     tokens: readTokenRules(reader),
     graphiql: readSwitch(reader, 'GRAPHIQL', graphiqlByDefault),
+    queryLimits: {
+      depth: reader.wholeNumber('GRAPHQL_MAX_DEPTH', QUERY_LIMITS.depth, 1, 1_000),
+      fields: reader.wholeNumber('GRAPHQL_MAX_FIELDS', QUERY_LIMITS.fields, 1, 100_000),
+    },
   });
 }
 

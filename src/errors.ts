@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'VALIDATION_FAILED'
   | 'CONFLICT'
   | 'TIMEOUT'
+  | 'UNAVAILABLE'
   | 'INTERNAL';
 
 export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
@@ -19,6 +20,7 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   VALIDATION_FAILED: 400,
   CONFLICT: 409,
   TIMEOUT: 503,
+  UNAVAILABLE: 503,
   INTERNAL: 500,
 };
 
@@ -43,6 +45,10 @@ export type ErrorRow = {
 export const NOT_FOUND_TEXT = 'Not found, or not yours to read or change.';
 const CONFLICT_TEXT = 'Somebody else was changing the same thing: try again.';
 const TIMEOUT_TEXT = 'This took too long and was stopped; nothing was written.';
+const UNAVAILABLE_TEXT =
+  'The database does not answer: try again in a moment. What was under way may have been done.';
+/** Of an answer that says so, in seconds. */
+export const RETRY_AFTER_SECONDS = 1;
 
 export const ERROR_TABLE: readonly ErrorRow[] = [
   {
@@ -204,6 +210,20 @@ export const ERROR_TABLE: readonly ErrorRow[] = [
     wording: { always: TIMEOUT_TEXT },
     meaning: 'The statement ran into its time limit.',
   },
+  ...[
+    ['57P01', 'PostgreSQL is being stopped, or ended the connection.'],
+    ['57P02', 'PostgreSQL crashed.'],
+    ['57P03', 'PostgreSQL is starting, or stopping.'],
+    ['53300', 'PostgreSQL has no connection left.'],
+    ['08P01', 'A pooler broke the connection off.'],
+  ].map(
+    ([sqlstate = '', meaning = '']): ErrorRow => ({
+      sqlstate,
+      code: 'UNAVAILABLE',
+      wording: { always: UNAVAILABLE_TEXT },
+      meaning,
+    }),
+  ),
 ];
 
 const rowBySqlstate = new Map(ERROR_TABLE.map((row) => [row.sqlstate, row]));
@@ -244,10 +264,36 @@ type DatabaseError = Error & {
   detail?: string;
 };
 
+/** What the network says when PostgreSQL is not there, or went away. */
+const BROKEN_CONNECTIONS = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+/** The same in the words of node-postgres, which gives its own errors no code. */
+const NODE_POSTGRES_SAYS = [
+  /^Connection terminated/,
+  /^timeout exceeded when trying to connect/,
+  /^Query read timeout/,
+  /^Client has encountered a connection error/,
+];
+
+function saysThatDatabaseIsAway(error: Error & { code?: string }): boolean {
+  if (error.code !== undefined) return BROKEN_CONNECTIONS.has(error.code);
+  return NODE_POSTGRES_SAYS.some((words) => words.test(error.message));
+}
+
 /** What a caller may see of an error that the database raised, or nothing when it tells of the inside. */
 export function callerErrorFrom(error: unknown): CallerError | undefined {
   if (error instanceof CallerError) return error;
   if (!(error instanceof Error)) return undefined;
+  if (saysThatDatabaseIsAway(error)) return new CallerError('UNAVAILABLE', UNAVAILABLE_TEXT);
   const { code: sqlstate, column, constraint, detail, message } = error as DatabaseError;
   const row = sqlstate === undefined ? undefined : rowBySqlstate.get(sqlstate);
   if (row === undefined) return undefined;

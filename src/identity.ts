@@ -12,6 +12,7 @@ import {
 } from 'jose';
 import type { TokenRules } from './configuration.ts';
 import { CallerError } from './errors.ts';
+import { logRepeated } from './log.ts';
 import { Caller, type Door } from './on-behalf.ts';
 
 declare module 'express-serve-static-core' {
@@ -46,7 +47,7 @@ export async function createTokenVerifier(rules: TokenRules): Promise<TokenVerif
       subject = payload.sub;
       expires = (payload.exp ?? 0) * 1_000;
     } catch (error) {
-      if (error instanceof KeysUnavailable) throw error;
+      if (error instanceof CallerError) throw error;
       throw new CallerError('UNAUTHENTICATED', 'The token is not valid, or no longer.');
     }
     if (typeof subject !== 'string' || !UUID.test(subject)) {
@@ -86,11 +87,6 @@ class VerifiedTokens {
   }
 }
 
-/** The keys can't be had: the server's trouble, and no fault of the token's. */
-class KeysUnavailable extends Error {
-  override readonly name = 'KeysUnavailable';
-}
-
 const FAULTS_OF_THE_TOKEN = new Set([
   'ERR_JWKS_NO_MATCHING_KEY',
   'ERR_JWKS_MULTIPLE_MATCHING_KEYS',
@@ -104,7 +100,12 @@ function remoteKeys(url: string): JWTVerifyGetKey {
       return await find(header, token);
     } catch (error) {
       if (error instanceof errors.JOSEError && FAULTS_OF_THE_TOKEN.has(error.code)) throw error;
-      throw new KeysUnavailable('The key set can’t be fetched.', { cause: error });
+      // The server's trouble, and no fault of the token's.
+      logRepeated('The key set at JWKS_URL can’t be fetched.', error as Error);
+      throw new CallerError(
+        'UNAVAILABLE',
+        'The keys that check tokens can’t be had: try again in a moment.',
+      );
     }
   };
 }

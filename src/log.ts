@@ -13,6 +13,21 @@ export function logWarning(message: string, error?: Error): void {
   write('warning', { message, cause: error?.message });
 }
 
+const REPEATED_EVERY_MS = 5_000;
+const saidAt = new Map<string, number>();
+
+/** What many requests run into at once, said once for all of them. */
+export function logRepeated(message: string, error: Error): void {
+  const now = performance.now();
+  if (now - (saidAt.get(message) ?? Number.NEGATIVE_INFINITY) < REPEATED_EVERY_MS) return;
+  saidAt.set(message, now);
+  logWarning(message, error);
+}
+
+export function logAbsence(error: unknown): void {
+  logRepeated('The database does not answer; requests are told to try again.', error as Error);
+}
+
 function write(level: string, entry: Record<string, unknown>): void {
   process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, ...entry })}\n`);
 }

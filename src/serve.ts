@@ -37,6 +37,7 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
     gate: gate.plugin,
     log: logError,
     graphiql: configuration.graphiql,
+    limits: configuration.queryLimits,
   });
   let graphql: PostGraphileInstance | undefined;
 
@@ -53,7 +54,7 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
     await gate.prepare(preset);
     await features.start();
 
-    const app = createHttp({ pool, verify, features });
+    const app = createHttp({ pool, verify, features, graphiql: configuration.graphiql });
     const server = createServer(app);
     await graphql.createServ(grafserv).addTo(app, server, false);
     app.use(noSuchRoute, answerError);

@@ -295,6 +295,7 @@ describe('what goes wrong has a code', () => {
     const raised = (sqlstate: string) =>
       whileRaising(database.owner, authorize, sqlstate, () => errorOf(gateway.authorize(callOf())));
     expect(await raised('57014')).toMatchObject({ code: 'TIMEOUT' });
+    expect(await raised('57P03')).toMatchObject({ code: 'UNAVAILABLE' });
     const { result: internal, log } = await logOf(() => raised('XX000'));
     expect(log.at(-1)?.id).toBe(internal.id);
     expect(internal).toMatchObject({

@@ -263,6 +263,38 @@ describe('INTERNAL', () => {
   );
 });
 
+describe('headers', () => {
+  test.each([
+    ['POST', '/graphql', 200],
+    ['GET', '/graphql', 405],
+    ['GET', '/api/v2/groups/x/ai/budget', 400],
+    ['GET', '/api/nothing', 404],
+    ['GET', '/healthz', 200],
+    ['OPTIONS', '/graphql', undefined],
+    ['OPTIONS', '/api/v2/groups/x/ai/budget', undefined],
+  ])(
+    'of %s %s let no page show it, guess what it is, or read it from elsewhere',
+    async (method, path, status) => {
+      const { status: is, headers } = await server.request(world.people.owner, path, {
+        method,
+        headers: { 'content-type': 'application/json', origin: 'https://elsewhere.example' },
+        ...(method === 'POST' ? { body: '{"query": "{ __typename }"}' } : {}),
+      });
+      if (status !== undefined) expect(is).toBe(status);
+      expect(Object.fromEntries(headers)).toMatchObject({
+        'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'SAMEORIGIN',
+        'referrer-policy': 'no-referrer',
+        'cross-origin-resource-policy': 'same-origin',
+      });
+      expect(
+        [...headers.keys()].filter((name) => /^access-control|^x-powered-by$|^server$/.test(name)),
+      ).toEqual([]);
+    },
+  );
+});
+
 describe('GraphiQL', () => {
   const html = { headers: { accept: 'text/html' } };
 

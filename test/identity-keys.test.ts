@@ -11,6 +11,7 @@ import { ConfigurationError, readServerConfiguration } from '../src/configuratio
 import { createTokenVerifier } from '../src/identity.ts';
 import { budgetPath } from './support/actions.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { logOf } from './support/log.ts';
 import { SECRET, startTestServer, type TestServer } from './support/server.ts';
 import { now, token, unsignedToken } from './support/tokens.ts';
 import { createWorld, type World } from './support/world.ts';
@@ -154,6 +155,36 @@ test('keys may be named by a file URL', async () => {
   });
   const jwt = await token(payload(), { alg: 'ES256', kid: 'ES256' }, pairs.ES256.privateKey);
   expect(await verify(jwt)).toBe(world.people.member);
+});
+
+test('keys that can’t be had are no fault of the token’s, and are asked for again', async () => {
+  let isUp = false;
+  const { jwk, privateKey } = pairs.ES256;
+  const flapping = createServer((_request, response) => {
+    if (isUp)
+      response
+        .setHeader('content-type', 'application/json')
+        .end(`{"keys": [${JSON.stringify(jwk)}]}`);
+    else response.writeHead(502).end('<h1>Bad gateway</h1>');
+  });
+  await new Promise<void>((resolve) => flapping.listen(0, '127.0.0.1', resolve));
+  const verify = await createTokenVerifier({
+    keys: { kind: 'jwks', url: `http://127.0.0.1:${(flapping.address() as AddressInfo).port}/` },
+    issuer: undefined,
+    audience: undefined,
+  });
+  const jwt = await token(payload(), { alg: 'ES256', kid: 'ES256' }, privateKey);
+  const { log } = await logOf(async () => {
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      await expect(verify(jwt)).rejects.toMatchObject({ name: 'CallerError', code: 'UNAVAILABLE' });
+    }
+  });
+  expect(log).toEqual([
+    expect.objectContaining({ level: 'warning', message: expect.stringMatching(/JWKS_URL/) }),
+  ]);
+  isUp = true;
+  expect(await verify(jwt)).toBe(world.people.member);
+  await new Promise((resolve) => flapping.close(resolve));
 });
 
 describe('the configuration', () => {

@@ -158,7 +158,8 @@ ${rows.join('\n')}
 
 Two codes come from the server itself: \`UNAUTHENTICATED\` (401) for a token that is wrong or names no user, and
 \`FEATURE_NOT_ENABLED\` (403 in REST, with \`extensions.feature\`) for what belongs to a feature that is off.
-\`NOT_FOUND\` never tells absent from forbidden.
+\`NOT_FOUND\` never tells absent from forbidden. \`UNAVAILABLE\` (503, with \`Retry-After\`) is also the answer when no connection
+to the database can be had, or one breaks: what was under way may have been done, so send it again under the same ids.
 `;
   await expect(page).toMatchFileSnapshot('../docs/errors.md');
 });

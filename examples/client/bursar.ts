@@ -33,6 +33,7 @@ export type Code =
   | 'VALIDATION_FAILED'
   | 'CONFLICT'
   | 'TIMEOUT'
+  | 'UNAVAILABLE'
   | 'INTERNAL'
   | 'NO_ANSWER';
 
@@ -81,6 +82,7 @@ const ATTEMPTS = 4;
 const WORTH_ANOTHER_TRY: ReadonlySet<Code> = new Set([
   'NO_ANSWER',
   'TIMEOUT',
+  'UNAVAILABLE',
   'INTERNAL',
   'CONFLICT',
 ]);

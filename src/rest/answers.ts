@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import type { Pool } from 'pg';
-import { CallerError, callerErrorFrom, STATUS_OF_CODE } from '../errors.ts';
-import { logError } from '../log.ts';
+import { CallerError, callerErrorFrom, RETRY_AFTER_SECONDS, STATUS_OF_CODE } from '../errors.ts';
+import { logAbsence, logError } from '../log.ts';
 import { requireKnown } from '../on-behalf.ts';
 
 /** `{"message", "detail"?, "validations"?}`: the body of every answer that is no success. */
@@ -57,6 +57,10 @@ export const answerError: ErrorRequestHandler = (error, _request, response, next
     return;
   }
   const status = known.status ?? STATUS_OF_CODE[known.code];
+  if (known.code === 'UNAVAILABLE') {
+    if (known !== error) logAbsence(error);
+    response.set('Retry-After', String(RETRY_AFTER_SECONDS));
+  }
   if (status === 401) response.set('WWW-Authenticate', 'Bearer');
   sendError(response, status, {
     message: known.message,

@@ -1,4 +1,4 @@
-import type { ServerConfiguration } from '../../src/configuration.ts';
+import { QUERY_LIMITS, type ServerConfiguration } from '../../src/configuration.ts';
 import { signToken } from '../../src/identity.ts';
 import { type RunningServer, serve } from '../../src/serve.ts';
 import type { TestDatabase } from './database.ts';
@@ -18,6 +18,7 @@ export function configurationFor(
     poolSize: 5,
     tokens: { keys: { kind: 'secret', secret: SECRET }, issuer: undefined, audience: undefined },
     graphiql: false,
+    queryLimits: QUERY_LIMITS,
     ...changes,
   };
 }

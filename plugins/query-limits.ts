@@ -1,0 +1,113 @@
+import {
+  type DocumentNode,
+  type FragmentDefinitionNode,
+  GraphQLError,
+  Kind,
+  type SelectionSetNode,
+} from 'postgraphile/graphql';
+import 'postgraphile/grafserv';
+
+/** How large an operation may be, with its fragments put in place. */
+export type QueryLimits = {
+  /** Fields within fields. */
+  readonly depth: number;
+  /** Fields in all, aliases and what fragments repeat included. */
+  readonly fields: number;
+};
+
+type Weight = { readonly depth: number; readonly fields: number };
+
+/**
+ * Refuses documents that would take long to plan, before anybody plans them: a few hundred bytes of fragments that
+ * spread each other stand for millions of fields. Each fragment is weighed once, however often it is spread.
+ */
+export function createQueryLimitsPlugin(limits: QueryLimits): GraphileConfig.Plugin {
+  const problems = new WeakMap<DocumentNode, GraphQLError | undefined>();
+  return {
+    name: 'BursarQueryLimitsPlugin',
+    description: 'Refuses operations that are too deep or have too many fields',
+    version: '1.0.0',
+    grafserv: {
+      middleware: {
+        setPreset(next, options) {
+          const getExecutionConfig = options.getExecutionConfig;
+          options.getExecutionConfig = async function (context) {
+            const config = await getExecutionConfig.call(this, context);
+            return {
+              ...config,
+              parseAndValidate(query) {
+                const result = config.parseAndValidate(query);
+                const { document } = result;
+                if (document === undefined) return result;
+                // Documents that come again are kept by grafserv.
+                if (!problems.has(document)) problems.set(document, problemOf(document, limits));
+                const problem = problems.get(document);
+                return problem === undefined ? result : { errors: [problem] };
+              },
+            };
+          };
+          return next();
+        },
+      },
+    },
+  };
+}
+
+function problemOf(document: DocumentNode, limits: QueryLimits): GraphQLError | undefined {
+  const { depth, fields } = weightOf(document);
+  if (depth > limits.depth) {
+    return refusal(`This is ${depth} fields deep; at most ${limits.depth} are answered.`);
+  }
+  if (fields > limits.fields) {
+    const many = fields > 1e9 ? 'more than a billion' : String(fields);
+    return refusal(
+      `This asks for ${many} fields, with fragments put in place; at most ${limits.fields} are answered.`,
+    );
+  }
+  return undefined;
+}
+
+const refusal = (message: string) =>
+  new GraphQLError(message, { extensions: { code: 'VALIDATION_FAILED' } });
+
+/** That of the heaviest operation. The document is valid: no fragment spreads itself. */
+export function weightOf(document: DocumentNode): Weight {
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const one of document.definitions) {
+    if (one.kind === Kind.FRAGMENT_DEFINITION) fragments.set(one.name.value, one);
+  }
+  const known = new Map<string, Weight>();
+  const ofFragment = (name: string): Weight => {
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    const fragment = fragments.get(name);
+    const weight = fragment === undefined ? NOTHING : ofSelections(fragment.selectionSet);
+    known.set(name, weight);
+    return weight;
+  };
+  const ofSelections = ({ selections }: SelectionSetNode): Weight => {
+    let depth = 0;
+    let fields = 0;
+    for (const one of selections) {
+      const isField = one.kind === Kind.FIELD;
+      const within =
+        one.kind === Kind.FRAGMENT_SPREAD
+          ? ofFragment(one.name.value)
+          : one.selectionSet === undefined
+            ? NOTHING
+            : ofSelections(one.selectionSet);
+      depth = Math.max(depth, within.depth + (isField ? 1 : 0));
+      fields += within.fields + (isField ? 1 : 0);
+    }
+    return { depth, fields };
+  };
+  const operations = document.definitions.flatMap((one) =>
+    one.kind === Kind.OPERATION_DEFINITION ? [ofSelections(one.selectionSet)] : [],
+  );
+  return {
+    depth: Math.max(...operations.map(({ depth }) => depth)),
+    fields: Math.max(...operations.map(({ fields }) => fields)),
+  };
+}
+
+const NOTHING: Weight = { depth: 0, fields: 0 };
