@@ -64,7 +64,8 @@ export default defineConfig({
     isolate: false,
     unstubEnvs: true,
     unstubGlobals: true,
-    // Elsewhere machines pause at times. What passes at the second attempt is named at the end of the run.
+    // Elsewhere machines pause at times. What passes at the second attempt is named at the end of the run. Tests that
+    // make up other cases each time are not tried again.
     retry: process.env.CI === 'true' ? 1 : 0,
     testTimeout: 20_000,
     hookTimeout: 30_000,

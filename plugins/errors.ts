@@ -7,6 +7,7 @@ import {
   print,
 } from 'postgraphile/graphql';
 import { CallerError, callerErrorFrom, NOT_FOUND_TEXT } from '../src/errors.ts';
+import { logAbsence } from '../src/log.ts';
 import 'postgraphile/grafserv';
 
 /** Writes what happened inside where operators see it. Callers get the id alone. */
@@ -36,6 +37,7 @@ function describe(error: GraphQLError, log: ErrorLog): Described {
   const cause = error.originalError ?? undefined;
   const known = callerErrorFrom(cause) ?? generatedRefusal(cause);
   if (known !== undefined) {
+    if (known.code === 'UNAVAILABLE' && known !== cause) logAbsence(cause);
     return {
       message: known.message,
       extensions: {

@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
 import { GraphQLError } from 'postgraphile/graphql';
 import 'postgraphile/grafserv/express/v4';
-import { CallerError, type ErrorCode, RETRY_AFTER_SECONDS, STATUS_OF_CODE } from '../src/errors.ts';
-import { logAbsence, logError } from '../src/log.ts';
+import { type ErrorCode, RETRY_AFTER_SECONDS, STATUS_OF_CODE } from '../src/errors.ts';
+import { logError } from '../src/log.ts';
 import { requireKnown } from '../src/on-behalf.ts';
 import { createMaskError } from './errors.ts';
 
@@ -19,6 +19,13 @@ export function createKnownCallersPlugin(pool: Pool): GraphileConfig.Plugin {
       middleware: {
         async processRequest(next, { requestDigest }) {
           const result = await next();
+          if (result?.type === 'buffer' && saysUnavailable(result.buffer)) {
+            return {
+              ...result,
+              statusCode: 503,
+              headers: { ...result.headers, ...HEADERS.UNAVAILABLE },
+            };
+          }
           const caller = requestDigest.requestContext.expressv4?.req.bursarCaller;
           if (result === null || caller === undefined || caller.isKnown) return result;
           try {
@@ -39,6 +46,18 @@ export function createKnownCallersPlugin(pool: Pool): GraphileConfig.Plugin {
   };
 }
 
+/** Whether nothing came of an operation because the database is away. */
+function saysUnavailable(buffer: Buffer): boolean {
+  if (!buffer.includes('"UNAVAILABLE"')) return false;
+  const { data, errors } = JSON.parse(buffer.toString('utf8')) as {
+    data?: Record<string, unknown> | null;
+    errors?: { extensions?: { code?: unknown } }[];
+  };
+  const isUnavailable =
+    errors?.some(({ extensions }) => extensions?.code === 'UNAVAILABLE') ?? false;
+  return isUnavailable && Object.values(data ?? {}).every((value) => value === null);
+}
+
 const maskError = createMaskError(logError);
 
 const HEADERS: Readonly<Partial<Record<ErrorCode, Record<string, string>>>> = {
@@ -55,7 +74,6 @@ export function answerOf(error: unknown): {
   const originalError = error instanceof Error ? error : new Error(String(error));
   const { message, extensions } = maskError(new GraphQLError('', { originalError }));
   const code = extensions.code as ErrorCode;
-  if (code === 'UNAVAILABLE' && !(error instanceof CallerError)) logAbsence(error);
   return {
     status: STATUS_OF_CODE[code],
     headers: HEADERS[code] ?? {},

@@ -15,7 +15,10 @@ export type QueryLimits = {
   readonly fields: number;
 };
 
-type Weight = { readonly depth: number; readonly fields: number };
+/** `nesting` counts fragments as well, which are no fields, and are walked all the same. */
+type Weight = { readonly depth: number; readonly fields: number; readonly nesting: number };
+
+const MOST_NESTED = 200;
 
 /**
  * Refuses documents that would take long to plan, before anybody plans them: a few hundred bytes of fragments that
@@ -54,7 +57,10 @@ export function createQueryLimitsPlugin(limits: QueryLimits): GraphileConfig.Plu
 }
 
 function problemOf(document: DocumentNode, limits: QueryLimits): GraphQLError | undefined {
-  const { depth, fields } = weightOf(document);
+  const { depth, fields, nesting } = weightOrNothing(document) ?? TOO_HEAVY;
+  if (nesting > MOST_NESTED) {
+    return refusal(`Fragments are nested too deep; at most ${MOST_NESTED} are answered.`);
+  }
   if (depth > limits.depth) {
     return refusal(`This is ${depth} fields deep; at most ${limits.depth} are answered.`);
   }
@@ -66,6 +72,18 @@ function problemOf(document: DocumentNode, limits: QueryLimits): GraphQLError | 
   }
   return undefined;
 }
+
+/** Nothing of a document that is nested so deep that it can't even be walked. */
+function weightOrNothing(document: DocumentNode): Weight | undefined {
+  try {
+    return weightOf(document);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+const TOO_HEAVY: Weight = { depth: 0, fields: 0, nesting: Number.POSITIVE_INFINITY };
 
 const refusal = (message: string) =>
   new GraphQLError(message, { extensions: { code: 'VALIDATION_FAILED' } });
@@ -88,6 +106,7 @@ export function weightOf(document: DocumentNode): Weight {
   const ofSelections = ({ selections }: SelectionSetNode): Weight => {
     let depth = 0;
     let fields = 0;
+    let nesting = 0;
     for (const one of selections) {
       const isField = one.kind === Kind.FIELD;
       const within =
@@ -98,8 +117,9 @@ export function weightOf(document: DocumentNode): Weight {
             : ofSelections(one.selectionSet);
       depth = Math.max(depth, within.depth + (isField ? 1 : 0));
       fields += within.fields + (isField ? 1 : 0);
+      nesting = Math.max(nesting, within.nesting + 1);
     }
-    return { depth, fields };
+    return { depth, fields, nesting };
   };
   const operations = document.definitions.flatMap((one) =>
     one.kind === Kind.OPERATION_DEFINITION ? [ofSelections(one.selectionSet)] : [],
@@ -107,7 +127,8 @@ export function weightOf(document: DocumentNode): Weight {
   return {
     depth: Math.max(...operations.map(({ depth }) => depth)),
     fields: Math.max(...operations.map(({ fields }) => fields)),
+    nesting: Math.max(...operations.map(({ nesting }) => nesting)),
   };
 }
 
-const NOTHING: Weight = { depth: 0, fields: 0 };
+const NOTHING: Weight = { depth: 0, fields: 0, nesting: 0 };

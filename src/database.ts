@@ -63,7 +63,11 @@ export async function withClient<T>(
   connectionString: string,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = new Client({ connectionString, application_name: 'bursar' });
+  const client = new Client({
+    connectionString,
+    application_name: 'bursar',
+    connectionTimeoutMillis: 20_000,
+  });
   // Without a listener, a connection that breaks would end Node; the query that waits is told anyway.
   client.on('error', () => {});
   await client.connect();

@@ -259,6 +259,7 @@ export function rememberConstraintColumns(columns: ReadonlyMap<string, string>):
 
 type DatabaseError = Error & {
   code?: string;
+  severity?: string;
   column?: string;
   constraint?: string;
   detail?: string;
@@ -294,9 +295,11 @@ export function callerErrorFrom(error: unknown): CallerError | undefined {
   if (error instanceof CallerError) return error;
   if (!(error instanceof Error)) return undefined;
   if (saysThatDatabaseIsAway(error)) return new CallerError('UNAVAILABLE', UNAVAILABLE_TEXT);
-  const { code: sqlstate, column, constraint, detail, message } = error as DatabaseError;
+  const { code: sqlstate, severity, column, constraint, detail, message } = error as DatabaseError;
   const row = sqlstate === undefined ? undefined : rowBySqlstate.get(sqlstate);
   if (row === undefined) return undefined;
+  // PostgreSQL itself says so of what is wrong with our own messages, and goes on.
+  if (sqlstate === '08P01' && severity !== 'FATAL') return undefined;
   const field =
     row.code === 'VALIDATION_FAILED'
       ? (row.field ?? column ?? constraintColumns.get(constraint ?? '') ?? keyColumn(detail))

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type Pool } from 'pg';
 import { CallerError } from './errors.ts';
 import { reachesPostgres } from './pooler.ts';
@@ -7,6 +9,12 @@ export type FeatureState = { readonly isOn: boolean; readonly isInGracePeriod: b
 
 const RETRY_MS = 1_000;
 const HEARTBEAT_MS = 10_000;
+const HEARD_WITHIN_MS = 2_000;
+
+const POOLER =
+  'A pooler stands before the database, and passes no changes of features on; LISTEN_DATABASE_URL can name PostgreSQL itself.';
+const ELSEWHERE =
+  'Changes of features do not arrive by LISTEN_DATABASE_URL: it must lead to the same database as AUTH_DATABASE_URL.';
 
 /**
  * Knows which features are on, for the gates of GraphQL and REST.
@@ -57,9 +65,10 @@ export class FeatureWatch {
     listener.on('notification', () => void this.#read());
     try {
       await listener.connect();
-      if (!(await reachesPostgres(listener))) return await this.#leave(listener);
+      if (!(await reachesPostgres(listener))) return await this.#leave(listener, POOLER);
       // Listen first: what changes between the two statements is then announced.
       await listener.query('listen bursar_features');
+      if (!(await this.#hearsThePool(listener))) return await this.#leave(listener, ELSEWHERE);
       this.#isListening = true;
       await this.#read();
       // A connection that is silently dead would miss every flip from then on.
@@ -129,11 +138,23 @@ export class FeatureWatch {
     );
   }
 
-  async #leave(listener: Client): Promise<void> {
+  /** Whether what is announced where the pool reads arrives here: two URLs may lead to two databases. */
+  async #hearsThePool(listener: Client): Promise<boolean> {
+    const token = randomUUID();
+    const patience = new AbortController();
+    const heard = new Promise<boolean>((resolve) => {
+      listener.on('notification', ({ payload }) => payload === token && resolve(true));
+    });
+    await this.#pool.query("select pg_notify('bursar_features', $1)", [token]);
+    const tooLate = sleep(HEARD_WITHIN_MS, false, patience).catch(() => false);
+    const hears = await Promise.race([heard, tooLate]);
+    patience.abort();
+    return hears;
+  }
+
+  async #leave(listener: Client, why: string): Promise<void> {
     this.#listener = undefined;
-    this.#report(
-      'A pooler stands before the database, and passes no changes of features on: they are read for each request. LISTEN_DATABASE_URL can name PostgreSQL itself.',
-    );
+    this.#report(`${why} Features are read for each request.`);
     await listener.end();
   }
 

@@ -10,7 +10,8 @@ export function logError(id: string, error: unknown): void {
 }
 
 export function logWarning(message: string, error?: Error): void {
-  write('warning', { message, cause: error?.message });
+  // A host with several addresses fails with a code, and no text.
+  write('warning', { message, cause: error?.message || (error as { code?: string })?.code });
 }
 
 const REPEATED_EVERY_MS = 5_000;

@@ -16,6 +16,7 @@ type Begun = { readonly url: string; readonly ended: Promise<string> };
 const SHORTEST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 const PROVEN_MS = 10_000;
+const STARTED_WITHIN_MS = 60_000;
 /** More than a worker takes by itself to finish what runs. */
 const LAST_ORDERS_MS = 15_000;
 
@@ -27,7 +28,7 @@ const LAST_ORDERS_MS = 15_000;
  */
 export async function serveByWorkers(configuration: ServerConfiguration): Promise<RunningServer> {
   const { workers: count, poolSize } = configuration;
-  const running = new Set<Worker>();
+  const running = new Map<Worker, Promise<string>>();
   const stopping = new AbortController();
   // Those that come later must find the port of the others.
   const port = configuration.port === 0 ? await freePort(configuration.host) : configuration.port;
@@ -38,18 +39,26 @@ export async function serveByWorkers(configuration: ServerConfiguration): Promis
       WORKERS: 1,
       DATABASE_POOL_SIZE: shareOf(poolSize, count, number),
     });
-    running.add(worker);
     const ended = new Promise<string>((resolve) => {
-      worker.once('exit', (code, signal) => {
-        running.delete(worker);
-        resolve(signal ?? `exit code ${code}`);
+      worker.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+      // One that could not be started has no exit; of one that runs, its line to us is broken, and it ends by itself.
+      worker.on('error', (error) => {
+        if (worker.process.pid === undefined) resolve(error.message);
+        else logWarning(`The line to worker ${number} is broken.`, error);
       });
     });
+    running.set(worker, ended);
+    void ended.then(() => running.delete(worker));
+    const tooLate = setTimeout(() => worker.process.kill('SIGKILL'), STARTED_WITHIN_MS);
     const report = await Promise.race([
       new Promise<Report>((resolve) => worker.once('message', resolve)),
       ended.then((how): Report => ({ failure: `A worker ended as it started (${how}).` })),
     ]);
-    if ('failure' in report) throw new Error(report.failure);
+    clearTimeout(tooLate);
+    if ('failure' in report) {
+      worker.process.kill('SIGKILL');
+      throw new Error(report.failure);
+    }
     return { url: report.url, ended };
   };
 
@@ -72,11 +81,12 @@ export async function serveByWorkers(configuration: ServerConfiguration): Promis
 
   const stop = async () => {
     stopping.abort();
-    for (const worker of running) worker.process.kill('SIGTERM');
+    const ends = [...running.values()];
+    for (const worker of running.keys()) worker.process.kill('SIGTERM');
     const late = setTimeout(() => {
-      for (const worker of running) worker.process.kill('SIGKILL');
+      for (const worker of running.keys()) worker.process.kill('SIGKILL');
     }, LAST_ORDERS_MS);
-    await Promise.all([...running].map((worker) => once(worker, 'exit')));
+    await Promise.all(ends);
     clearTimeout(late);
   };
 

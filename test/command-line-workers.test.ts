@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, fetch as fetchBy } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { signToken } from '../src/identity.ts';
@@ -123,6 +124,9 @@ test('all finish what runs when SIGTERM comes, and no process stays', async () =
         })
         .toBe(count);
     }
+    // As it comes to a process group: each worker is told twice.
+    for (const pid of pids) process.kill(pid, 'SIGTERM');
+    await sleep(100);
     server.kill('SIGTERM');
     // Who comes as the door closes is told so only when everybody has left.
     const knock = () =>

@@ -40,12 +40,14 @@ const REQUESTS: Record<string, () => Promise<Response>> = {
     }),
   'a budget by GraphQL': () => byGraphql('{ groupAiBudgets { nodes { spendLimitMicros } } }'),
   'what needs no database, by GraphQL': () => byGraphql('{ __typename }'),
+  'nobody’s groups by GraphQL': () => byGraphql('{ groups { totalCount } }', null),
+  'nobody’s prices, behind the gate': () => byGraphql('{ aiModelPrices { totalCount } }', null),
   'what is no GraphQL': () => byGraphql('{'),
   'no such route': () => server.request(world.people.member, '/api/v2/nothing'),
 };
 
-const byGraphql = (query: string) =>
-  server.request(world.people.member, '/graphql', {
+const byGraphql = (query: string, userId: string | null = world.people.member) =>
+  server.request(userId, '/graphql', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ query }),

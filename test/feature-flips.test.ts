@@ -144,6 +144,24 @@ describe('a gate that can’t know', () => {
     }
   });
 
+  test('asks the database each time when it would listen to another one', async () => {
+    const elsewhere = new URL(database.urls.authenticator);
+    elsewhere.pathname = '/postgres';
+    const pool = new Pool({ connectionString: database.urls.authenticator, max: 1 });
+    const reports: string[] = [];
+    const watch = new FeatureWatch(elsewhere.href, pool, (message) => reports.push(message));
+    try {
+      await watch.start();
+      expect(reports).toEqual([expect.stringMatching(/LISTEN_DATABASE_URL.*the same database/)]);
+      await watch.require('ai_bridge');
+      await setAiBridge(database, OFF);
+      await expect(watch.require('ai_bridge')).rejects.toBeInstanceOf(CallerError);
+    } finally {
+      await watch.stop();
+      await pool.end();
+    }
+  });
+
   test.each(['unknown', '', 'AI_BRIDGE', 'toString', '__proto__', 'true'])(
     'refuses a feature that does not exist: "%s"',
     async (feature) => {

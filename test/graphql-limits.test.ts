@@ -34,6 +34,10 @@ function fanOut(levels: number): string {
   return `{ ...A0 } ${fragments.join(' ')}`;
 }
 
+/** Each fragment spreads the next one, and none has a field but the last. */
+const chain = (length: number) =>
+  `{ ...f0 } ${Array.from({ length }, (_, n) => `fragment f${n} on Query{${n === length - 1 ? '__typename' : `...f${n + 1}`}}`).join(' ')}`;
+
 const aliases = (count: number) =>
   `{ ${Array.from({ length: count }, (_, n) => `a${n}: groups { totalCount }`).join(' ')} }`;
 
@@ -56,6 +60,8 @@ describe('is refused at once, and says by how much', () => {
     ],
     ['many more of them', fanOut(60), /asks for more than a billion fields/],
     ['a thousand aliases', aliases(1_000), /asks for 2000 fields.*at most 1000/],
+    ['fragments in a row', chain(300), /Fragments are nested too deep/],
+    ['more than can be walked', chain(3_000), /Fragments are nested too deep/],
     ['relations that lead back', nested(10), /is 31 fields deep; at most 20/],
   ])('%s', async (_what, query, message) => {
     const began = performance.now();

@@ -64,7 +64,10 @@ function chargedOf(groups: readonly Group[], named: string | undefined): Group |
   );
 }
 
-test('explaining and authorizing agree with each other and with the rules', async () => {
+test('explaining and authorizing agree with each other and with the rules', {
+  retry: 0,
+  timeout: 60_000,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(plan, async (given) => {
       const company = await createCompany(database.owner, {
@@ -191,7 +194,7 @@ test('explaining and authorizing agree with each other and with the rules', asyn
     { numRuns: 60 },
   );
   expect(await discrepancies(database.owner)).toEqual([]);
-}, 60_000);
+});
 
 test('the reasons are sentences', async () => {
   const company = await createCompany(database.owner, {

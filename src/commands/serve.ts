@@ -80,15 +80,18 @@ async function serveUntilStopped(
   await server.stop();
 }
 
-/** The first ctrl-C or kill; a second one ends the process at once. */
+/** The first ctrl-C or kill; a second ctrl-C ends the process at once. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
+    let isStopping = false;
     const stop = () => {
-      process.once('SIGINT', () => process.exit(130));
+      if (!isStopping) process.once('SIGINT', () => process.exit(130));
+      isStopping = true;
       resolve();
     };
     process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
+    // Stays: a worker is told to stop by whoever stops its process group, and by the process that started it.
+    process.on('SIGTERM', stop);
   });
 }
 

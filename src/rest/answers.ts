@@ -31,9 +31,10 @@ export const noSuchRoute: RequestHandler = () => {
  */
 export function toKnownCallers(pool: Pool): ErrorRequestHandler {
   return (error, { bursarCaller }, _response, next) => {
-    if (bursarCaller === undefined || bursarCaller.isKnown || refusalOf(error) === undefined) {
-      return next(error);
-    }
+    const refusal = refusalOf(error);
+    // Nor is anything asked of a database that has just not answered.
+    const isFinal = refusal === undefined || refusal.code === 'UNAVAILABLE';
+    if (bursarCaller === undefined || bursarCaller.isKnown || isFinal) return next(error);
     return requireKnown(pool, bursarCaller).then(() => next(error), next);
   };
 }
