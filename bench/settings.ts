@@ -20,14 +20,14 @@ export function settingsOf(given: {
   rounds: number | undefined;
 }): Settings {
   const { quick } = given;
-  const seconds = given.seconds ?? (quick ? 0.6 : 4);
+  const seconds = given.seconds ?? (quick ? 0.4 : 4);
   return {
     quick,
-    smallLedger: quick ? 100_000 : 1_000_000,
-    largeLedger: quick ? 1_000_000 : 10_000_000,
-    groupsOfAnOrganization: quick ? 200 : 1000,
+    smallLedger: quick ? 50_000 : 1_000_000,
+    largeLedger: quick ? 500_000 : 10_000_000,
+    groupsOfAnOrganization: quick ? 50 : 1000,
     rounds: given.rounds ?? (quick ? 2 : 5),
-    warmUpSeconds: Math.min(seconds, quick ? 0.3 : 1),
+    warmUpSeconds: Math.min(seconds, quick ? 0.2 : 1),
     seconds,
     connections: 16,
     poolSize: 10,

@@ -41,7 +41,7 @@ export const priceList: Case = {
     const siteOwner = new Client({ connectionString: authenticator });
     const root = new Client({ connectionString: owner });
     await Promise.all([siteOwner.connect(), root.connect()]);
-    const models = bench.settings.quick ? 10_000 : 100_000;
+    const models = bench.settings.quick ? 2_000 : 100_000;
     const measurements: Measurement[] = [];
     const comparisons: Comparison[] = [];
     try {
