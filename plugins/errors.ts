@@ -8,6 +8,7 @@ import {
 } from 'postgraphile/graphql';
 import { CallerError, callerErrorFrom, NOT_FOUND_TEXT } from '../src/errors.ts';
 import { logAbsence } from '../src/log.ts';
+import { afterValidation } from './after-validation.ts';
 import 'postgraphile/grafserv';
 
 /** Writes what happened inside where operators see it. Callers get the id alone. */
@@ -142,22 +143,9 @@ export function createErrorsPlugin(maskError: (error: GraphQLError) => GraphQLEr
     },
     grafserv: {
       middleware: {
-        setPreset(next, options) {
-          const getExecutionConfig = options.getExecutionConfig;
-          options.getExecutionConfig = async function (context) {
-            const config = await getExecutionConfig.call(this, context);
-            return {
-              ...config,
-              parseAndValidate(query) {
-                const result = config.parseAndValidate(query);
-                return result.errors === undefined
-                  ? result
-                  : { errors: result.errors.map(maskError) };
-              },
-            };
-          };
-          return next();
-        },
+        setPreset: afterValidation((validated) =>
+          validated.errors === undefined ? validated : { errors: validated.errors.map(maskError) },
+        ),
         async processRequest(next) {
           const result = await next();
           if (result?.type === 'error') {

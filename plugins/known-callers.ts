@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import { GraphQLError } from 'postgraphile/graphql';
 import 'postgraphile/grafserv/express/v4';
-import { type ErrorCode, RETRY_AFTER_SECONDS, STATUS_OF_CODE } from '../src/errors.ts';
+import { type ErrorCode, HEADERS_OF_CODE, STATUS_OF_CODE } from '../src/errors.ts';
 import { logError } from '../src/log.ts';
 import { requireKnown } from '../src/on-behalf.ts';
 import { createMaskError } from './errors.ts';
@@ -22,8 +22,8 @@ export function createKnownCallersPlugin(pool: Pool): GraphileConfig.Plugin {
           if (result?.type === 'buffer' && saysUnavailable(result.buffer)) {
             return {
               ...result,
-              statusCode: 503,
-              headers: { ...result.headers, ...HEADERS.UNAVAILABLE },
+              statusCode: STATUS_OF_CODE.UNAVAILABLE,
+              headers: { ...result.headers, ...HEADERS_OF_CODE.UNAVAILABLE },
             };
           }
           const caller = requestDigest.requestContext.expressv4?.req.bursarCaller;
@@ -60,11 +60,6 @@ function saysUnavailable(buffer: Buffer): boolean {
 
 const maskError = createMaskError(logError);
 
-const HEADERS: Readonly<Partial<Record<ErrorCode, Record<string, string>>>> = {
-  UNAUTHENTICATED: { 'WWW-Authenticate': 'Bearer' },
-  UNAVAILABLE: { 'Retry-After': String(RETRY_AFTER_SECONDS) },
-};
-
 /** What a request is answered that ends before GraphQL begins, or whose answer may not leave. */
 export function answerOf(error: unknown): {
   status: number;
@@ -76,7 +71,7 @@ export function answerOf(error: unknown): {
   const code = extensions.code as ErrorCode;
   return {
     status: STATUS_OF_CODE[code],
-    headers: HEADERS[code] ?? {},
+    headers: HEADERS_OF_CODE[code] ?? {},
     body: { errors: [{ message, extensions }] },
   };
 }

@@ -5,7 +5,7 @@ import {
   Kind,
   type SelectionSetNode,
 } from 'postgraphile/graphql';
-import 'postgraphile/grafserv';
+import { afterValidation } from './after-validation.ts';
 
 /** How large an operation may be, with its fragments put in place. */
 export type QueryLimits = {
@@ -32,25 +32,14 @@ export function createQueryLimitsPlugin(limits: QueryLimits): GraphileConfig.Plu
     version: '1.0.0',
     grafserv: {
       middleware: {
-        setPreset(next, options) {
-          const getExecutionConfig = options.getExecutionConfig;
-          options.getExecutionConfig = async function (context) {
-            const config = await getExecutionConfig.call(this, context);
-            return {
-              ...config,
-              parseAndValidate(query) {
-                const result = config.parseAndValidate(query);
-                const { document } = result;
-                if (document === undefined) return result;
-                // Documents that come again are kept by grafserv.
-                if (!problems.has(document)) problems.set(document, problemOf(document, limits));
-                const problem = problems.get(document);
-                return problem === undefined ? result : { errors: [problem] };
-              },
-            };
-          };
-          return next();
-        },
+        setPreset: afterValidation((validated) => {
+          const { document } = validated;
+          if (document === undefined) return validated;
+          // Documents that come again are kept by grafserv.
+          if (!problems.has(document)) problems.set(document, problemOf(document, limits));
+          const problem = problems.get(document);
+          return problem === undefined ? validated : { errors: [problem] };
+        }),
       },
     },
   };

@@ -3,6 +3,8 @@
  * with its remedy.
  */
 
+import type { QueryLimits } from '../plugins/query-limits.ts';
+
 export type TokenKeys =
   | { readonly kind: 'secret'; readonly secret: string }
   | { readonly kind: 'jwks'; readonly url: string };
@@ -25,8 +27,8 @@ export type ServerConfiguration = {
   readonly poolSize: number;
   readonly tokens: TokenRules;
   readonly graphiql: boolean;
-  /** The largest operation of GraphQL that is answered: fields within fields, and fields in all. */
-  readonly queryLimits: { readonly depth: number; readonly fields: number };
+  /** The largest operation of GraphQL that is answered. */
+  readonly queryLimits: QueryLimits;
 };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -42,7 +44,7 @@ export class ConfigurationError extends Error {
 }
 
 /** Several times what GraphiQL asks of the whole schema, which is more than clients do. */
-export const QUERY_LIMITS = { depth: 20, fields: 1_000 };
+export const QUERY_LIMITS: QueryLimits = { depth: 20, fields: 1_000 };
 
 const SHORTEST_SECRET_BYTES = 32;
 

@@ -66,7 +66,7 @@ export async function withClient<T>(
   const client = new Client({
     connectionString,
     application_name: 'bursar',
-    connectionTimeoutMillis: 20_000,
+    connectionTimeoutMillis: CLIENT_TIMEOUT_MS,
   });
   // Without a listener, a connection that breaks would end Node; the query that waits is told anyway.
   client.on('error', () => {});

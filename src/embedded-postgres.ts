@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createWriteStream, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Binaries, embeddedBinaries, program } from './embedded/binaries.ts';
 import { type Cluster, openCluster, surroundings } from './embedded/cluster.ts';
 import { alreadyRunning, ownerSetting, takeOver } from './embedded/postmaster.ts';
+import { freePort } from './free-port.ts';
 
 export type EmbeddedPostgres = {
   readonly host: string;
@@ -45,7 +45,7 @@ export async function startEmbeddedPostgres(
 
   const log = options.log ?? logFile(join(dataFolder, 'postgres.log'));
   for (let patience = Date.now() + 5000; ; await sleep(100)) {
-    const port = options.port ?? (await freePort());
+    const port = options.port ?? (await freePort(host));
     const server = new Server(cluster, port, settings, log);
     const failure = await server.ready();
     if (!failure) return server.handle();
@@ -182,20 +182,6 @@ class Server {
     const { binaries, folder } = this.#cluster;
     spawnSync(program(binaries, 'pg_ctl'), ['stop', '-D', folder, '-m', 'fast', '-W']);
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, host, () => {
-      const address = probe.address();
-      probe.close(() => {
-        if (address && typeof address === 'object') resolve(address.port);
-        else reject(new Error('no free port was found'));
-      });
-    });
-  });
 }
 
 function logFile(path: string): (line: string) => void {

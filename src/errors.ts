@@ -24,6 +24,13 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   INTERNAL: 500,
 };
 
+/** What HTTP says beside the status. */
+export const HEADERS_OF_CODE: Readonly<Partial<Record<ErrorCode, Record<string, string>>>> = {
+  UNAUTHENTICATED: { 'WWW-Authenticate': 'Bearer' },
+  // In seconds.
+  UNAVAILABLE: { 'Retry-After': '1' },
+};
+
 /** How much of the database's own text may reach a caller. */
 type Wording =
   /** Written for callers, by Bursar or, in class 22, by PostgreSQL about the caller's own value. */
@@ -47,8 +54,6 @@ const CONFLICT_TEXT = 'Somebody else was changing the same thing: try again.';
 const TIMEOUT_TEXT = 'This took too long and was stopped; nothing was written.';
 const UNAVAILABLE_TEXT =
   'The database does not answer: try again in a moment. What was under way may have been done.';
-/** Of an answer that says so, in seconds. */
-export const RETRY_AFTER_SECONDS = 1;
 
 export const ERROR_TABLE: readonly ErrorRow[] = [
   {

@@ -62,13 +62,13 @@ export class FeatureWatch {
     this.#listener = listener;
     listener.on('error', (error) => this.#lost(listener, error));
     listener.on('end', () => this.#lost(listener, new Error('the connection ended')));
-    listener.on('notification', () => void this.#read());
     try {
       await listener.connect();
       if (!(await reachesPostgres(listener))) return await this.#leave(listener, POOLER);
       // Listen first: what changes between the two statements is then announced.
       await listener.query('listen bursar_features');
       if (!(await this.#hearsThePool(listener))) return await this.#leave(listener, ELSEWHERE);
+      listener.on('notification', () => void this.#read());
       this.#isListening = true;
       await this.#read();
       // A connection that is silently dead would miss every flip from then on.
@@ -149,6 +149,7 @@ export class FeatureWatch {
     const tooLate = sleep(HEARD_WITHIN_MS, false, patience).catch(() => false);
     const hears = await Promise.race([heard, tooLate]);
     patience.abort();
+    listener.removeAllListeners('notification');
     return hears;
   }
 

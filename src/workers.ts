@@ -1,9 +1,8 @@
 import cluster, { type Worker } from 'node:cluster';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerConfiguration } from './configuration.ts';
 import { explain } from './failures.ts';
+import { freePort } from './free-port.ts';
 import { logWarning } from './log.ts';
 import type { RunningServer } from './serve.ts';
 
@@ -98,15 +97,6 @@ export async function serveByWorkers(configuration: ServerConfiguration): Promis
     await stop();
     throw error;
   }
-}
-
-async function freePort(host: string): Promise<number> {
-  const server = createServer().listen(0, host);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** What one of `count` gets of `whole`; the first ones get one more where it does not come out even. */

@@ -83,15 +83,14 @@ async function serveUntilStopped(
 /** The first ctrl-C or kill; a second ctrl-C ends the process at once. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    let isStopping = false;
     const stop = () => {
-      if (!isStopping) process.once('SIGINT', () => process.exit(130));
-      isStopping = true;
+      process.once('SIGINT', () => process.exit(130));
       resolve();
     };
     process.once('SIGINT', stop);
-    // Stays: a worker is told to stop by whoever stops its process group, and by the process that started it.
-    process.on('SIGTERM', stop);
+    process.once('SIGTERM', stop);
+    // A worker is told to stop by whoever stops its process group, and by the process that started it.
+    process.on('SIGTERM', () => {});
   });
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import type { Pool } from 'pg';
-import { CallerError, callerErrorFrom, RETRY_AFTER_SECONDS, STATUS_OF_CODE } from '../errors.ts';
+import { CallerError, callerErrorFrom, HEADERS_OF_CODE, STATUS_OF_CODE } from '../errors.ts';
 import { logAbsence, logError } from '../log.ts';
 import { requireKnown } from '../on-behalf.ts';
 
@@ -58,11 +58,8 @@ export const answerError: ErrorRequestHandler = (error, _request, response, next
     return;
   }
   const status = known.status ?? STATUS_OF_CODE[known.code];
-  if (known.code === 'UNAVAILABLE') {
-    if (known !== error) logAbsence(error);
-    response.set('Retry-After', String(RETRY_AFTER_SECONDS));
-  }
-  if (status === 401) response.set('WWW-Authenticate', 'Bearer');
+  if (known.code === 'UNAVAILABLE' && known !== error) logAbsence(error);
+  response.set(HEADERS_OF_CODE[known.code] ?? {});
   sendError(response, status, {
     message: known.message,
     ...(known.field === undefined
