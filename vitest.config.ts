@@ -55,6 +55,8 @@ if (folder !== undefined) process.env.TMPDIR = folder;
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Has a configuration of its own.
+    exclude: ['**/node_modules/**', 'test/hard/**'],
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', totals],
     // Most files wait for processes of theirs; by default two cores would run one file at a time.
