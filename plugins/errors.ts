@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { isSafeError } from 'postgraphile/grafast';
 import {
   GraphQLError,
@@ -8,6 +7,7 @@ import {
 } from 'postgraphile/graphql';
 import { CallerError, callerErrorFrom, NOT_FOUND_TEXT } from '../src/errors.ts';
 import { logAbsence } from '../src/log.ts';
+import { errorId, noteFailure } from '../src/request.ts';
 import { afterValidation } from './after-validation.ts';
 import 'postgraphile/grafserv';
 
@@ -20,8 +20,12 @@ export type ErrorLog = (id: string, error: unknown) => void;
  */
 export function createMaskError(log: ErrorLog) {
   return (error: GraphQLError): GraphQLError => {
-    if (error.extensions?.code !== undefined) return error;
+    if (error.extensions?.code !== undefined) {
+      noteFailure(String(error.extensions.code));
+      return error;
+    }
     const { message, extensions } = describe(error, log);
+    noteFailure(String(extensions.code));
     return new GraphQLError(message, {
       nodes: error.nodes ?? null,
       source: error.source ?? null,
@@ -58,7 +62,7 @@ function describe(error: GraphQLError, log: ErrorLog): Described {
       extensions: { code: 'VALIDATION_FAILED', ...(field === undefined ? {} : { field }) },
     };
   }
-  const id = randomUUID();
+  const id = errorId();
   log(id, cause ?? error);
   return {
     message: `Something went wrong inside. The log has it as ${id}.`,

@@ -1,20 +1,27 @@
 import { PgAggregatesPreset } from '@graphile/pg-aggregates';
 import { PgSimplifyInflectionPreset } from '@graphile/simplify-inflection';
 import type { Pool } from 'pg';
+import { getOperationAST } from 'postgraphile/graphql';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import 'postgraphile/grafserv/express/v4';
+import type { TrustedDocuments } from '../src/configuration.ts';
+import type { OnDecision } from '../src/metrics.ts';
 import { Caller } from '../src/on-behalf.ts';
+import { noteOperation } from '../src/request.ts';
+import { createAuthorizationsCountedPlugin } from './authorizations-counted.ts';
 import { BehaviorMemoryPlugin } from './behavior-memory.ts';
 import { DescriptionsPlugin } from './descriptions.ts';
 import { createErrorsPlugin, createMaskError, type ErrorLog } from './errors.ts';
 import { ExactNumbersPlugin } from './exact-numbers.ts';
 import { createKnownCallersPlugin } from './known-callers.ts';
 import { NamesPlugin } from './names.ts';
+import { NoIntrospectionPlugin } from './no-introspection.ts';
 import { createPgService, pgSettingsOf } from './pg-adaptor.ts';
 import { createQueryLimitsPlugin, type QueryLimits } from './query-limits.ts';
 import { RefusedUpdatesPlugin } from './refused-updates.ts';
 import { SignedInMutationsPlugin } from './signed-in-mutations.ts';
+import { createTrustedDocumentsPlugin } from './trusted-documents.ts';
 
 /** How PostGraphile makes the GraphQL API out of the schema app_public. */
 export function createPreset(options: {
@@ -23,6 +30,9 @@ export function createPreset(options: {
   log: ErrorLog;
   graphiql: boolean;
   limits?: QueryLimits;
+  trustedDocuments?: TrustedDocuments | undefined;
+  introspection?: boolean;
+  onDecision?: OnDecision;
 }): GraphileConfig.Preset {
   const maskError = createMaskError(options.log);
   return {
@@ -43,6 +53,13 @@ export function createPreset(options: {
       options.gate,
       createErrorsPlugin(maskError),
       ...(options.limits === undefined ? [] : [createQueryLimitsPlugin(options.limits)]),
+      ...(options.introspection === false ? [NoIntrospectionPlugin] : []),
+      ...(options.trustedDocuments === undefined
+        ? []
+        : [createTrustedDocumentsPlugin(options.trustedDocuments)]),
+      ...(options.onDecision === undefined
+        ? []
+        : [createAuthorizationsCountedPlugin(options.onDecision)]),
     ],
     pgServices: [createPgService(options.pool)],
     gather: {
@@ -56,9 +73,12 @@ export function createPreset(options: {
       pgForbidSetofFunctionsToReturnNull: true,
     },
     grafast: {
-      context: ({ expressv4 }) => ({
-        pgSettings: pgSettingsOf(expressv4?.req.bursarCaller ?? new Caller(null, 'graphql')),
-      }),
+      context: ({ expressv4 }, { document, operationName }) => {
+        noteOperation(operationName ?? getOperationAST(document)?.name?.value ?? 'anonymous');
+        return {
+          pgSettings: pgSettingsOf(expressv4?.req.bursarCaller ?? new Caller(null, 'graphql')),
+        };
+      },
       explain: false,
     },
     grafserv: {

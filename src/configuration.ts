@@ -3,7 +3,9 @@
  * with its remedy.
  */
 
+import { readFileSync } from 'node:fs';
 import type { QueryLimits } from '../plugins/query-limits.ts';
+import type { HttpLimits } from './http-limits.ts';
 
 export type TokenKeys =
   | { readonly kind: 'secret'; readonly secret: string }
@@ -29,7 +31,29 @@ export type ServerConfiguration = {
   readonly graphiql: boolean;
   /** The largest operation of GraphQL that is answered. */
   readonly queryLimits: QueryLimits;
+  /** The largest answer of the database to one statement, in bytes. */
+  readonly resultLimit: number;
+  readonly httpLimits: HttpLimits;
+  /** The only operations that run, by the id that clients send; undefined where any may. */
+  readonly trustedDocuments: TrustedDocuments | undefined;
+  /** Whether clients may ask for the schema itself. */
+  readonly introspection: boolean;
+  /** Whose pages may call, such as `https://console.example.com`. */
+  readonly corsOrigins: readonly string[];
+  /** Who reads /metrics: whoever has the token, everybody, or nobody. */
+  readonly metrics: MetricsAccess;
+  readonly logLevel: LogLevel;
+  /** For how long a server that was told to stop still answers, while /readyz says 503. */
+  readonly drainSeconds: number;
+  /** Where OpenTelemetry's traces go. */
+  readonly traces: string | undefined;
 };
+
+export const LOG_LEVELS = ['error', 'warn', 'info'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export type TrustedDocuments = Readonly<Record<string, string>>;
+export type MetricsAccess = { readonly token: string } | 'everybody' | 'nobody';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -46,19 +70,72 @@ export class ConfigurationError extends Error {
 /** Several times what GraphiQL asks of the whole schema, which is more than clients do. */
 export const QUERY_LIMITS: QueryLimits = { depth: 20, fields: 1_000 };
 
+/** Generous: what a page of a list takes is a thousandth of it. */
+export const RESULT_LIMIT_MB = 64;
+
+export const HTTP_LIMITS: HttpLimits = { connections: 10_000, requestSeconds: 30 };
+
 const SHORTEST_SECRET_BYTES = 32;
+
+/** What may stand in a file that `NAME_FILE` names, as secrets of containers do. */
+const SECRETS: ReadonlySet<string> = new Set([
+  'AUTH_DATABASE_URL',
+  'DATABASE_URL',
+  'JWT_SECRET',
+  'LISTEN_DATABASE_URL',
+  'METRICS_TOKEN',
+  'ROOT_DATABASE_URL',
+  'SHADOW_DATABASE_URL',
+]);
+
+/** Whether a setting is given, as itself or as a file. */
+export function isGiven(environment: Environment, name: string): boolean {
+  return Boolean(
+    environment[name]?.trim() || (SECRETS.has(name) && environment[`${name}_FILE`]?.trim()),
+  );
+}
 
 /** Reads settings one by one and collects what is wrong with them. */
 class Reader {
   readonly mistakes: string[] = [];
   readonly #environment: Environment;
+  readonly #files = new Map<string, string | undefined>();
 
   constructor(environment: Environment) {
     this.#environment = environment;
   }
 
   text(name: string): string | undefined {
-    return this.#environment[name]?.trim() || undefined;
+    const text = this.#environment[name]?.trim() || undefined;
+    const file = SECRETS.has(name) ? this.#environment[`${name}_FILE`]?.trim() : undefined;
+    if (!file) return text;
+    if (!this.#files.has(name)) this.#files.set(name, this.#read(name, file, text));
+    return this.#files.get(name);
+  }
+
+  isGiven(name: string): boolean {
+    return isGiven(this.#environment, name);
+  }
+
+  #read(name: string, file: string, beside: string | undefined): string | undefined {
+    if (beside !== undefined) {
+      this.wrong(`${name} and ${name}_FILE are both set: keep one of them.`);
+      return undefined;
+    }
+    const text = this.contents(`${name}_FILE`, file)?.trim();
+    if (text === '') this.wrong(`${name}_FILE names ${file}, which is empty.`);
+    return text || undefined;
+  }
+
+  /** The text of a file that a setting names. */
+  contents(name: string, file: string): string | undefined {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      this.wrong(`${name} names ${file}, which can’t be read (${code}).`);
+      return undefined;
+    }
   }
 
   wrong(mistake: string): void {
@@ -92,10 +169,10 @@ class Reader {
 function readTokenRules(reader: Reader): TokenRules {
   const secret = reader.text('JWT_SECRET');
   const url = reader.text('JWKS_URL');
-  if (secret !== undefined && url !== undefined) {
+  if (reader.isGiven('JWT_SECRET') && url !== undefined) {
     reader.wrong('JWT_SECRET and JWKS_URL are both set: keep the one that signs your tokens.');
   }
-  if (secret === undefined && url === undefined) {
+  if (!reader.isGiven('JWT_SECRET') && url === undefined) {
     reader.wrong(
       `Set JWT_SECRET (${SHORTEST_SECRET_BYTES} bytes or more) or JWKS_URL: without a key no token can be checked.`,
     );
@@ -112,14 +189,14 @@ function readTokenRules(reader: Reader): TokenRules {
   };
 }
 
-/** What a server needs. `GRAPHIQL=true` shows GraphiQL where `graphiqlByDefault` would not. */
+/** What a server needs. With the embedded database GraphiQL and the metrics are there for everybody by default. */
 export function readServerConfiguration(
   environment: Environment,
-  { graphiqlByDefault }: { graphiqlByDefault: boolean },
+  { isEmbedded }: { isEmbedded: boolean },
 ): ServerConfiguration {
   const reader = new Reader(environment);
   const authDatabaseUrl = reader.databaseUrl('AUTH_DATABASE_URL');
-  if (reader.text('AUTH_DATABASE_URL') === undefined) {
+  if (!reader.isGiven('AUTH_DATABASE_URL')) {
     reader.wrong('AUTH_DATABASE_URL is missing: the URL of the server’s own login role.');
   }
   const workers = reader.wholeNumber('WORKERS', 1, 1, 64);
@@ -137,12 +214,89 @@ export function readServerConfiguration(
     workers,
     poolSize,
     tokens: readTokenRules(reader),
-    graphiql: readSwitch(reader, 'GRAPHIQL', graphiqlByDefault),
+    graphiql: readSwitch(reader, 'GRAPHIQL', isEmbedded),
     queryLimits: {
       depth: reader.wholeNumber('GRAPHQL_MAX_DEPTH', QUERY_LIMITS.depth, 1, 1_000),
       fields: reader.wholeNumber('GRAPHQL_MAX_FIELDS', QUERY_LIMITS.fields, 1, 100_000),
     },
+    resultLimit: reader.wholeNumber('MAX_RESULT_MB', RESULT_LIMIT_MB, 1, 1_024) * 1_048_576,
+    httpLimits: {
+      connections: reader.wholeNumber('MAX_CONNECTIONS', HTTP_LIMITS.connections, 1, 1_000_000),
+      requestSeconds: reader.wholeNumber('REQUEST_SECONDS', HTTP_LIMITS.requestSeconds, 1, 3_600),
+    },
+    trustedDocuments: readTrustedDocuments(reader),
+    introspection: readSwitch(reader, 'GRAPHQL_INTROSPECTION', true),
+    corsOrigins: readOrigins(reader),
+    metrics: readMetricsAccess(reader, isEmbedded),
+    logLevel: readLogLevel(reader),
+    drainSeconds: reader.wholeNumber('DRAIN_SECONDS', 0, 0, 600),
+    traces: readTraces(reader),
   });
+}
+
+function readTrustedDocuments(reader: Reader): TrustedDocuments | undefined {
+  const file = reader.text('TRUSTED_DOCUMENTS');
+  const text = file === undefined ? undefined : reader.contents('TRUSTED_DOCUMENTS', file);
+  if (text === undefined) return undefined;
+  let documents: unknown;
+  try {
+    documents = JSON.parse(text);
+  } catch {
+    documents = undefined;
+  }
+  if (
+    typeof documents === 'object' &&
+    documents !== null &&
+    !Array.isArray(documents) &&
+    Object.values(documents).every((document) => typeof document === 'string')
+  ) {
+    return documents as TrustedDocuments;
+  }
+  reader.wrong(
+    `TRUSTED_DOCUMENTS names ${file}, which must be a JSON object of GraphQL documents by their ids.`,
+  );
+  return undefined;
+}
+
+function readOrigins(reader: Reader): string[] {
+  const origins = (reader.text('CORS_ORIGINS') ?? '').split(/[\s,]+/).filter(Boolean);
+  for (const origin of origins) {
+    if (URL.canParse(origin) && new URL(origin).origin === origin) continue;
+    reader.wrong(`CORS_ORIGINS must list origins such as https://example.com, not "${origin}".`);
+  }
+  return origins;
+}
+
+function readMetricsAccess(reader: Reader, isEmbedded: boolean): MetricsAccess {
+  const token = reader.text('METRICS_TOKEN');
+  if (token !== undefined && !/^[\w.~+/=-]{16,}$/.test(token)) {
+    reader.wrong(
+      'METRICS_TOKEN must have 16 letters, digits or characters of .~+/=-_ or more (try: openssl rand -hex 24).',
+    );
+  }
+  if (token !== undefined) return { token };
+  return isEmbedded && !reader.isGiven('METRICS_TOKEN') ? 'everybody' : 'nobody';
+}
+
+function readLogLevel(reader: Reader): LogLevel {
+  const text = reader.text('LOG_LEVEL');
+  const level = LOG_LEVELS.find((one) => one === (text ?? 'warn'));
+  if (level === undefined) {
+    reader.wrong(`LOG_LEVEL must be ${LOG_LEVELS.join(', ')}, not "${text}".`);
+  }
+  return level ?? 'warn';
+}
+
+function readTraces(reader: Reader): string | undefined {
+  const url = reader.text('OTEL_EXPORTER_OTLP_ENDPOINT');
+  if (url === undefined) return undefined;
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) {
+    return `${url.replace(/\/+$/, '')}/v1/traces`;
+  }
+  reader.wrong(
+    `OTEL_EXPORTER_OTLP_ENDPOINT must be the URL of a collector for OTLP over HTTP, such as http://127.0.0.1:4318, not "${url}".`,
+  );
+  return undefined;
 }
 
 function readSwitch(reader: Reader, name: string, standard: boolean): boolean {
@@ -151,6 +305,11 @@ function readSwitch(reader: Reader, name: string, standard: boolean): boolean {
   if (text === 'true' || text === 'false') return text === 'true';
   reader.wrong(`${name} must be true or false, not "${text}".`);
   return standard;
+}
+
+/** The environment, with the embedded database's own secret where it names none. */
+export function signingWith<E extends Environment>(secret: string, environment: E) {
+  return isGiven(environment, 'JWT_SECRET') ? environment : { ...environment, JWT_SECRET: secret };
 }
 
 /** What signing a token needs. */
@@ -176,7 +335,7 @@ export type DatabaseUrls = { readonly owner: string; readonly authenticator: str
 export function readDatabaseUrl(environment: Environment): string {
   const reader = new Reader(environment);
   const url = reader.databaseUrl('DATABASE_URL');
-  if (reader.text('DATABASE_URL') === undefined) reader.wrong('DATABASE_URL is missing.');
+  if (!reader.isGiven('DATABASE_URL')) reader.wrong('DATABASE_URL is missing.');
   return reader.finish(url ?? '');
 }
 
@@ -186,7 +345,7 @@ export function readDatabaseUrls(environment: Environment): DatabaseUrls {
   const owner = reader.databaseUrl('DATABASE_URL');
   const authenticator = reader.databaseUrl('AUTH_DATABASE_URL');
   for (const name of ['DATABASE_URL', 'AUTH_DATABASE_URL']) {
-    if (reader.text(name) === undefined) reader.wrong(`${name} is missing.`);
+    if (!reader.isGiven(name)) reader.wrong(`${name} is missing.`);
   }
   return reader.finish({ owner: owner ?? '', authenticator: authenticator ?? '' });
 }
@@ -199,7 +358,7 @@ export function readLockTimeout(environment: Environment, standard: number): num
 
 /** Whether the environment names a database; the embedded one serves otherwise. */
 export function namesDatabase(environment: Environment): boolean {
-  return Boolean(environment.DATABASE_URL?.trim() || environment.AUTH_DATABASE_URL?.trim());
+  return isGiven(environment, 'DATABASE_URL') || isGiven(environment, 'AUTH_DATABASE_URL');
 }
 
 export type WorkflowUrls = DatabaseUrls & {
@@ -217,9 +376,9 @@ export function readWorkflowUrls(environment: Environment): WorkflowUrls {
   const shadow = reader.databaseUrl('SHADOW_DATABASE_URL');
   const root = reader.databaseUrl('ROOT_DATABASE_URL');
   for (const name of ['DATABASE_URL', 'AUTH_DATABASE_URL']) {
-    if (reader.text(name) === undefined) reader.wrong(`${name} is missing.`);
+    if (!reader.isGiven(name)) reader.wrong(`${name} is missing.`);
   }
-  if (reader.text('SHADOW_DATABASE_URL') === undefined) {
+  if (!reader.isGiven('SHADOW_DATABASE_URL')) {
     reader.wrong(
       'SHADOW_DATABASE_URL is missing: the URL of a database that is dropped and made anew, such as …/bursar_shadow.',
     );

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientBase, Pool, type PoolClient } from 'pg';
+import { limitResults } from './introduced-query.ts';
 import { prepareConnection } from './on-behalf.ts';
 
 /** Longer than every limit on the database's side: it ends waits for a database that does not answer. */
@@ -8,11 +9,13 @@ const CLIENT_TIMEOUT_MS = 20_000;
 /**
  * The server's connections, as its own login role.
  *
+ * @param resultLimit The largest answer to one statement, in bytes.
  * @param onError Is told of connections that break while idle; they are replaced when needed.
  */
 export function createPool(
   connectionString: string,
   size: number,
+  resultLimit: number,
   onError: (e: Error) => void,
 ): Pool {
   const pool = new Pool({
@@ -26,7 +29,10 @@ export function createPool(
   });
   pool.on('error', onError);
   // A client that breaks while it is checked out reports to its own listeners, and without one Node ends.
-  pool.on('connect', (client) => client.on('error', onError));
+  pool.on('connect', (client) => {
+    client.on('error', onError);
+    limitResults((client as PoolClient).connection, resultLimit);
+  });
   return pool;
 }
 

@@ -7,6 +7,7 @@
  * that of an ai_gateway or owner.
  */
 import { randomUUID } from 'node:crypto';
+import { readSigningSecret, signingWith } from './configuration.ts';
 import { withClient } from './database.ts';
 import { type DemoCall, demoDay } from './demo-day.ts';
 import { openDevelopmentDatabase } from './development.ts';
@@ -48,7 +49,11 @@ async function tokenOfDemoGateway(): Promise<string> {
       return rows[0]?.id;
     });
     if (id === undefined) throw new Error('The demo has no user "gateway" any more.');
-    return await signToken(id, 3600, { secret: process.env.JWT_SECRET ?? database.jwtSecret });
+    return await signToken(
+      id,
+      3600,
+      readSigningSecret(signingWith(database.jwtSecret, process.env)),
+    );
   } finally {
     await database.stop();
   }

@@ -1,21 +1,76 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { type RequestHandler, Router } from 'express';
-import type { Pool } from 'pg';
+import type { Client, Pool } from 'pg';
+import type { MetricsAccess } from './configuration.ts';
+
+/** Why requests are better sent elsewhere, if they are. */
+export type Readiness = () => Promise<string | undefined>;
 
 /**
- * For whoever watches over the process, without a token: `/healthz` says that it answers, `/readyz` that the database
- * does too, so that requests are better sent elsewhere while it says 503.
+ * For whoever watches over the process, without a token: `/healthz` says that it answers, `/readyz` that it is of use:
+ * that the database answers, has the migrations of this code, and that nobody has told the server to stop.
  */
-export function healthRoutes(pool: Pool): Router {
+export function healthRoutes(readiness: Readiness): Router {
   const ready: RequestHandler = async (_request, response) => {
-    try {
-      // As every request begins; a database that was migrated back has no such function.
-      await pool.query('select app_hidden.require_user(null)');
-      response.type('text').send('ready\n');
-    } catch {
-      response.status(503).type('text').send('The database does not answer.\n');
-    }
+    const problem = await readiness();
+    if (problem === undefined) response.type('text').send('ready\n');
+    else response.status(503).type('text').send(`${problem}\n`);
   };
   return Router()
     .get('/healthz', (_request, response) => void response.type('text').send('ok\n'))
     .get('/readyz', ready);
+}
+
+const OLD = 'The database is older than this server: run bursar migrate.';
+const AWAY = 'The database does not answer.';
+
+/** @param needed The newest migration that came with this code; a database may have newer ones. */
+export function readinessOf(pool: Pool, needed: string): Readiness {
+  return async () => {
+    try {
+      return (await isOlder(pool, needed)) ? OLD : undefined;
+    } catch {
+      return AWAY;
+    }
+  };
+}
+
+const UNDEFINED_FUNCTION = '42883';
+const UNDEFINED_SCHEMA = '3F000';
+
+/** Whether a database lacks a migration, such as 000006; one that is newer does not. */
+export async function isOlder(database: Pool | Client, migration: string): Promise<boolean> {
+  try {
+    const { rows } = await database.query<{ newest: string | null }>(
+      'select app_hidden.newest_migration() as newest',
+    );
+    return (rows[0]?.newest ?? '') < migration;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    // So old, or migrated back so far, that it can't even say.
+    if (code === UNDEFINED_FUNCTION || code === UNDEFINED_SCHEMA) return true;
+    throw error;
+  }
+}
+
+/** `/metrics` for Prometheus, for those who have the token. */
+export function metricsRoute(access: MetricsAccess, metrics: () => Promise<string>): Router {
+  return Router().get('/metrics', async (request, response) => {
+    if (access === 'nobody') {
+      response.status(403).type('text').send('Metrics are shown where METRICS_TOKEN is set.\n');
+      return;
+    }
+    if (access !== 'everybody' && !isToken(request.headers.authorization, access.token)) {
+      response.status(401).set('WWW-Authenticate', 'Bearer');
+      response.type('text').send('Send the token for metrics: "Authorization: Bearer TOKEN".\n');
+      return;
+    }
+    response.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics());
+  });
+}
+
+/** Takes as long for every token that is wrong. */
+function isToken(header: string | undefined, token: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(header ?? ''), digest(`Bearer ${token}`));
 }

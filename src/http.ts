@@ -1,9 +1,7 @@
-import express, { type ErrorRequestHandler, type Express } from 'express';
+import cors from 'cors';
+import express, { type ErrorRequestHandler, type Express, type Handler } from 'express';
 import helmet from 'helmet';
-import type { Pool } from 'pg';
 import { answerOf } from '../plugins/known-callers.ts';
-import type { FeatureWatch } from './features.ts';
-import { healthRoutes } from './health.ts';
 import { identify, requireSignedIn, type TokenVerifier } from './identity.ts';
 import { answerError, noSuchRoute, toKnownCallers } from './rest/answers.ts';
 import { budgetRoutes } from './rest/budget.ts';
@@ -12,15 +10,21 @@ import { spendRoutes } from './rest/spend.ts';
 
 /** The HTTP side without GraphQL, which `serve` adds behind it: who calls comes before all else. */
 export function createHttp({
-  pool,
+  routes,
   verify,
-  features,
+  track,
+  watchers,
   graphiql,
+  corsOrigins,
 }: {
-  pool: Pool;
+  routes: RouteContext;
   verify: TokenVerifier;
-  features: FeatureWatch;
+  /** Gives each request an id, and tells what became of it. */
+  track: Handler;
+  /** For whoever watches over the process: no requests of callers. */
+  watchers: readonly Handler[];
   graphiql: boolean;
+  corsOrigins: readonly string[];
 }): Express {
   const app = express().disable('x-powered-by');
   app.use(
@@ -30,13 +34,14 @@ export function createHttp({
       strictTransportSecurity: false,
     }),
   );
-  app.use(healthRoutes(pool));
+  for (const watcher of watchers) app.use(watcher);
+  app.use(track);
+  if (corsOrigins.length > 0) app.use(['/api/v2', '/graphql'], cors(crossOrigin(corsOrigins)));
 
-  const routes: RouteContext = { pool, requireFeature: (feature) => features.require(feature) };
   app.use('/api/v2', identify(verify, 'rest'), requireSignedIn);
   app.use('/api/v2', budgetRoutes(routes), spendRoutes(routes));
   app.use('/api', noSuchRoute);
-  app.use('/api', toKnownCallers(pool), answerError);
+  app.use('/api', toKnownCallers(routes.pool), answerError);
 
   app.use('/graphql', identify(verify, 'graphql'), answerUnidentified);
   return app;
@@ -47,6 +52,17 @@ const NOTHING_TO_SHOW = {
   useDefaults: false,
   directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
 };
+
+/** Pages of these origins may call, with a token that they send: there are no cookies to send with it. */
+function crossOrigin(origins: readonly string[]): cors.CorsOptions {
+  return {
+    origin: [...origins],
+    methods: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'],
+    allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id', 'traceparent'],
+    exposedHeaders: ['Retry-After', 'Warning', 'X-Request-Id'],
+    maxAge: 600,
+  };
+}
 
 /** A bad token ends a GraphQL request before GraphQL begins; the answer has GraphQL's form all the same. */
 const answerUnidentified: ErrorRequestHandler = (error, _request, response, next) => {

@@ -1,4 +1,5 @@
 import { type Connection, Query } from 'pg';
+import { CallerError } from './errors.ts';
 
 /**
  * What pg's own query class does with the protocol's messages. It is exported to be extended; its types leave
@@ -10,9 +11,10 @@ type ProtocolQuery = {
   callback: ((error: Error | undefined, result: QueryAnswer) => void) | undefined;
   submit(connection: Connection): Error | null;
   prepare(connection: Connection): void;
-  handleDataRow(message: unknown): void;
+  handleDataRow(message: DataRow): void;
   handleCommandComplete(message: unknown, connection: Connection): void;
 };
+type DataRow = { readonly length: number };
 export type QueryAnswer = { rows: unknown[]; rowCount: number | null; command: string };
 
 const ProtocolQuery = Query as unknown as new (config: {
@@ -56,6 +58,10 @@ export class IntroducedQuery extends ProtocolQuery {
   readonly #introductions: readonly Introduction[];
   /** How many of the introductions have not been answered yet. */
   #unanswered: number;
+  /** Of rows that have arrived. */
+  #bytes = 0;
+  #limit = Number.POSITIVE_INFINITY;
+  #connection: Connection | undefined;
 
   constructor(introductions: readonly Introduction[], { text, values = [], rowMode }: Statement) {
     super({ text, values, rowMode, queryMode: 'extended' });
@@ -64,6 +70,8 @@ export class IntroducedQuery extends ProtocolQuery {
   }
 
   override submit(connection: Connection): Error | null {
+    this.#connection = connection;
+    this.#limit = resultLimits.get(connection) ?? this.#limit;
     connection.stream.cork();
     try {
       this.name = preparedOn(connection)?.nameOf(this.text);
@@ -87,14 +95,45 @@ export class IntroducedQuery extends ProtocolQuery {
     super.prepare(connection);
   }
 
-  override handleDataRow(message: unknown): void {
-    if (this.#unanswered === 0) super.handleDataRow(message);
+  override handleDataRow(message: DataRow): void {
+    if (this.#unanswered > 0) return;
+    this.#bytes += message.length;
+    if (this.#bytes > this.#limit) this.#breakOff();
+    else super.handleDataRow(message);
+  }
+
+  /** There is no other way to stop PostgreSQL from sending the rest. */
+  #breakOff(): void {
+    const { callback } = this;
+    this.callback = () => {};
+    this.#connection?.stream.destroy();
+    callback?.(new ResultTooLarge(), { rows: [], rowCount: null, command: '' });
   }
 
   override handleCommandComplete(message: unknown, connection: Connection): void {
     if (this.#unanswered === 0) super.handleCommandComplete(message, connection);
     else this.#unanswered -= 1;
   }
+}
+
+/** More rows than the server keeps in memory for one answer. Nothing was written, and the connection is gone. */
+export class ResultTooLarge extends CallerError {
+  constructor() {
+    super(
+      'VALIDATION_FAILED',
+      'This is more than is answered at once: ask for a page, with first.',
+      {
+        field: 'first',
+      },
+    );
+  }
+}
+
+const resultLimits = new WeakMap<Connection, number>();
+
+/** From now on an answer of more bytes than this is broken off. */
+export function limitResults(connection: Connection, bytes: number): void {
+  resultLimits.set(connection, bytes);
 }
 
 /** As many statements as a server with many clients has in use; each costs PostgreSQL some memory. */

@@ -1,17 +1,47 @@
+import pino from 'pino';
+import type { LogLevel } from './configuration.ts';
+import { currentRequest, type EndedRequest } from './request.ts';
+
 /**
- * Writes one line of JSON to standard error. What an answer may not say of an error, this does, under the
- * id that the answer carries.
+ * Lines of JSON on standard error. What is written is put together here, field by field: no header, token, body
+ * or variable of a request is ever among it.
  */
+const log = pino(
+  {
+    level: 'warn',
+    base: null,
+    messageKey: 'message',
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (level) => ({ level }) },
+  },
+  { write: (line) => void process.stderr.write(line) },
+);
+
+/** From which level on there is anything to read; `info` has a line for each request. */
+export function setLogLevel(level: LogLevel): void {
+  log.level = level;
+}
+
+/** What an answer may not say of an error, under the id that the answer carries. */
 export function logError(id: string, error: unknown): void {
   const { message, stack, code, detail, where } = (
     error instanceof Error ? error : new Error(String(error))
   ) as Error & { code?: string; detail?: string; where?: string };
-  write('error', { id, message, sqlstate: code, detail, where, stack });
+  log.error({ id, message, sqlstate: code, detail, where, stack });
 }
 
 export function logWarning(message: string, error?: Error): void {
-  // A host with several addresses fails with a code, and no text.
-  write('warning', { message, cause: error?.message || (error as { code?: string })?.code });
+  log.warn({
+    id: currentRequest()?.id,
+    message,
+    // A host with several addresses fails with a code, and no text.
+    cause: error?.message || (error as { code?: string } | undefined)?.code,
+  });
+}
+
+/** What became of a request. */
+export function logRequest(request: EndedRequest): void {
+  if (log.isLevelEnabled('info')) log.info({ message: 'request', ...request });
 }
 
 const REPEATED_EVERY_MS = 5_000;
@@ -27,8 +57,4 @@ export function logRepeated(message: string, error: Error): void {
 
 export function logAbsence(error: unknown): void {
   logRepeated('The database does not answer; requests are told to try again.', error as Error);
-}
-
-function write(level: string, entry: Record<string, unknown>): void {
-  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, ...entry })}\n`);
 }

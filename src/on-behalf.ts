@@ -8,6 +8,7 @@ import {
   type Statement,
 } from './introduced-query.ts';
 import { reachesPostgres } from './pooler.ts';
+import { traceStatement } from './request.ts';
 
 /** Through which door somebody came: the audit trail says so. */
 export type Door = 'graphql' | 'rest';
@@ -85,10 +86,15 @@ export function ask<Row = Record<string, unknown>>(
   caller: Caller,
   statement: Statement,
 ): Promise<Answer<Row>> {
+  const traced = traceStatement(statement.text);
   return new Promise((resolve, reject) => {
     pool.connect((failure, client, release) => {
-      if (client === undefined) return reject(failure);
+      if (client === undefined) {
+        traced?.(failure);
+        return reject(failure);
+      }
       introduced(client, [introductionOf(client, caller)], statement, (error, answer) => {
+        traced?.(error);
         release(isBroken(error) ? error : undefined);
         if (error !== undefined) return reject(error);
         caller.isKnown = true;
@@ -188,10 +194,14 @@ export class Transaction {
   #send<Row>(statement: Statement): Promise<Answer<Row>> {
     const introductions = this.#introductions;
     this.#introductions = [];
+    const traced = traceStatement(statement.text);
     return new Promise((resolve, reject) => {
       const query = new IntroducedQuery(introductions, statement);
-      query.callback = (error, answer) =>
-        error ? reject(error) : resolve(answer as unknown as Answer<Row>);
+      query.callback = (error, answer) => {
+        traced?.(error ?? undefined);
+        if (error) reject(error);
+        else resolve(answer as unknown as Answer<Row>);
+      };
       this.#client.query(query);
     });
   }

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { type PostGraphileInstance, postgraphile } from 'postgraphile';
 import { grafserv } from 'postgraphile/grafserv/express/v4';
@@ -9,10 +10,18 @@ import type { ServerConfiguration } from './configuration.ts';
 import { createPool, endPool, openConnections, withClient } from './database.ts';
 import { rememberConstraintColumns } from './errors.ts';
 import { FeatureWatch } from './features.ts';
+import { healthRoutes, isOlder, metricsRoute, readinessOf } from './health.ts';
+import { readHistory } from './history.ts';
 import { createHttp } from './http.ts';
+import { limitConnections, timeLimits } from './http-limits.ts';
 import { createTokenVerifier } from './identity.ts';
-import { logError, logWarning } from './log.ts';
+import { logError, logRequest, logWarning, setLogLevel } from './log.ts';
+import { Metrics } from './metrics.ts';
+import { MIGRATIONS_FOLDER } from './migrate.ts';
+import { trackRequests } from './request.ts';
 import { answerError, noSuchRoute } from './rest/answers.ts';
+import { startTracing } from './tracing.ts';
+import { metricsOfAll } from './worker-metrics.ts';
 
 export type RunningServer = {
   readonly url: string;
@@ -25,37 +34,63 @@ const LAST_ORDERS_MS = 10_000;
 /** Serves one database over HTTP. Resolves once requests are answered. */
 export async function serve(configuration: ServerConfiguration): Promise<RunningServer> {
   const { authDatabaseUrl, listenDatabaseUrl, poolSize, host, port } = configuration;
+  setLogLevel(configuration.logLevel);
+  const tracing = await startTracing(configuration.traces);
   const verify = await createTokenVerifier(configuration.tokens);
-  const pool = createPool(authDatabaseUrl, poolSize, (error) =>
+  const pool = createPool(authDatabaseUrl, poolSize, configuration.resultLimit, (error) =>
     logWarning('A database connection broke.', error),
   );
   const open = openConnections(pool);
   const features = new FeatureWatch(listenDatabaseUrl, pool, logWarning);
-  const gate = createFeatureGate((feature) => features.require(feature));
+  const requireFeature = (feature: string) => features.require(feature);
+  const gate = createFeatureGate(requireFeature);
+  const metrics = new Metrics(pool);
+  const { onDecision } = metrics;
   const preset = createPreset({
     pool,
     gate: gate.plugin,
     log: logError,
     graphiql: configuration.graphiql,
     limits: configuration.queryLimits,
+    trustedDocuments: configuration.trustedDocuments,
+    introspection: configuration.introspection,
+    onDecision,
   });
   let graphql: PostGraphileInstance | undefined;
+  let isStopping = false;
 
   const letGo = async () => {
     await features.stop();
     await graphql?.release();
     await endPool(pool, open);
+    await tracing?.stop();
   };
   try {
+    const needed = await newestMigration();
     // The schema comes from the database: one that can't be reached must say so now, not at the first request.
-    await withClient(authDatabaseUrl, lookAtDatabase);
+    await withClient(authDatabaseUrl, (client) => lookAtDatabase(client, needed));
     graphql = postgraphile(preset);
     await graphql.getSchema();
     await gate.prepare(preset);
     await features.start();
 
-    const app = createHttp({ pool, verify, features, graphiql: configuration.graphiql });
-    const server = createServer(app);
+    const database = readinessOf(pool, needed);
+    const app = createHttp({
+      routes: { pool, requireFeature, onDecision },
+      verify,
+      track: trackRequests((request) => {
+        metrics.requestEnded(request);
+        logRequest(request);
+      }, tracing),
+      watchers: [
+        healthRoutes(async () => (isStopping ? 'The server is stopping.' : database())),
+        metricsRoute(configuration.metrics, metricsOfAll(metrics.registry)),
+      ],
+      graphiql: configuration.graphiql,
+      corsOrigins: configuration.corsOrigins,
+    });
+    const server = createServer(timeLimits(configuration.httpLimits), app);
+    limitConnections(server, configuration.httpLimits);
     await graphql.createServ(grafserv).addTo(app, server, false);
     app.use(noSuchRoute, answerError);
     await listen(server, host, port);
@@ -64,6 +99,8 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
     return {
       url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
       async stop() {
+        isStopping = true;
+        await sleep(configuration.drainSeconds * 1_000);
         await close(server);
         await letGo();
       },
@@ -74,12 +111,15 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
   }
 }
 
-/** Says plainly when the database has not been migrated, and learns which columns its constraints are about. */
-async function lookAtDatabase(client: Client): Promise<void> {
-  const { rows } = await client.query<{ is_migrated: boolean }>(
-    "select to_regprocedure('app_hidden.require_user(uuid)') is not null as is_migrated",
-  );
-  if (rows[0]?.is_migrated !== true) {
+/** The number of the newest migration that came with this code. */
+async function newestMigration(): Promise<string> {
+  const history = await readHistory(MIGRATIONS_FOLDER);
+  return history.at(-1)?.file.slice(0, 6) ?? '';
+}
+
+/** Says plainly when the database is older than this code, and learns which columns its constraints are about. */
+async function lookAtDatabase(client: Client, needed: string): Promise<void> {
+  if (await isOlder(client, needed)) {
     throw new Error('This database is not as new as this server: run bursar migrate first.');
   }
   const columns = await client.query<{ name: string; column: string }>(

@@ -5,9 +5,16 @@ import { explain } from './failures.ts';
 import { freePort } from './free-port.ts';
 import { logWarning } from './log.ts';
 import type { RunningServer } from './serve.ts';
+import { addUpMetrics } from './worker-metrics.ts';
 
 /** What a worker tells whoever started it, once: where it answers, or in plain words why it can't. */
 type Report = { readonly url: string } | { readonly failure: string };
+
+function isReport(message: unknown): message is Report {
+  return (
+    typeof message === 'object' && message !== null && ('url' in message || 'failure' in message)
+  );
+}
 
 type Begun = { readonly url: string; readonly ended: Promise<string> };
 
@@ -27,6 +34,7 @@ const LAST_ORDERS_MS = 15_000;
  */
 export async function serveByWorkers(configuration: ServerConfiguration): Promise<RunningServer> {
   const { workers: count, poolSize } = configuration;
+  addUpMetrics();
   const running = new Map<Worker, Promise<string>>();
   const stopping = new AbortController();
   // Those that come later must find the port of the others.
@@ -50,7 +58,7 @@ export async function serveByWorkers(configuration: ServerConfiguration): Promis
     void ended.then(() => running.delete(worker));
     const tooLate = setTimeout(() => worker.process.kill('SIGKILL'), STARTED_WITHIN_MS);
     const report = await Promise.race([
-      new Promise<Report>((resolve) => worker.once('message', resolve)),
+      new Promise<Report>((resolve) => worker.on('message', (m) => isReport(m) && resolve(m))),
       ended.then((how): Report => ({ failure: `A worker ended as it started (${how}).` })),
     ]);
     clearTimeout(tooLate);

@@ -144,7 +144,7 @@ test('all finish what runs when SIGTERM comes, and no process stays', async () =
   expect(ended).toMatchObject({ code: 0, signal: null });
   // The one that was killed, and nothing else.
   expect(ended.stderr.trim().split('\n')).toEqual([
-    expect.stringMatching(/"warning".*Worker \d is gone \(SIGKILL\)/),
+    expect.stringMatching(/"warn".*Worker \d is gone \(SIGKILL\)/),
   ]);
   for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
 });

@@ -117,7 +117,7 @@ describe('a listener whose connection is killed', () => {
       });
       return pids;
     });
-    expect(log).toContainEqual(expect.objectContaining({ level: 'warning' }));
+    expect(log).toContainEqual(expect.objectContaining({ level: 'warn' }));
     const after = await listeners();
     for (const pid of before) expect(after).not.toContain(pid);
     await setAiBridge(database, OFF);

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,7 +6,6 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ConfigurationError, readServerConfiguration } from '../src/configuration.ts';
 import { createTokenVerifier } from '../src/identity.ts';
 import { budgetPath } from './support/actions.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
@@ -180,64 +178,9 @@ test('keys that can’t be had are no fault of the token’s, and are asked for 
     }
   });
   expect(log).toEqual([
-    expect.objectContaining({ level: 'warning', message: expect.stringMatching(/JWKS_URL/) }),
+    expect.objectContaining({ level: 'warn', message: expect.stringMatching(/JWKS_URL/) }),
   ]);
   isUp = true;
   expect(await verify(jwt)).toBe(world.people.member);
   await new Promise((resolve) => flapping.close(resolve));
-});
-
-describe('the configuration', () => {
-  const good = {
-    AUTH_DATABASE_URL: 'postgres://server:password@127.0.0.1/bursar',
-    JWT_SECRET: randomBytes(24).toString('base64'),
-  };
-
-  function mistakesIn(changes: Record<string, string | undefined>): readonly string[] {
-    try {
-      readServerConfiguration({ ...good, ...changes }, { graphiqlByDefault: false });
-      return [];
-    } catch (error) {
-      if (error instanceof ConfigurationError) return error.mistakes;
-      throw error;
-    }
-  }
-
-  test('takes a secret, or keys', () => {
-    expect(mistakesIn({})).toEqual([]);
-    expect(mistakesIn({ JWT_SECRET: undefined, JWKS_URL: 'https://keys.example' })).toEqual([]);
-    expect(mistakesIn({ JWT_SECRET: 'x'.repeat(32) })).toEqual([]);
-  });
-
-  const REFUSED: Record<string, [Record<string, string | undefined>, RegExp]> = {
-    'both kinds of key': [{ JWKS_URL: 'https://keys.example' }, /JWT_SECRET and JWKS_URL/],
-    'neither kind of key': [{ JWT_SECRET: undefined }, /JWT_SECRET.*or JWKS_URL/],
-    'a blank secret': [{ JWT_SECRET: '  ' }, /JWT_SECRET.*or JWKS_URL/],
-    'a secret of 31 bytes': [{ JWT_SECRET: 'x'.repeat(31) }, /JWT_SECRET has 31 bytes/],
-    'fewer connections than workers': [
-      { WORKERS: '4', DATABASE_POOL_SIZE: '3' },
-      /DATABASE_POOL_SIZE must be 4 or more/,
-    ],
-    'no worker': [{ WORKERS: '0' }, /WORKERS must be a whole number/],
-    'no place to listen': [{ LISTEN_DATABASE_URL: 'nowhere' }, /LISTEN_DATABASE_URL must/],
-    'a database of another kind': [{ AUTH_DATABASE_URL: 'mysql://x' }, /AUTH_DATABASE_URL/],
-    'no database': [{ AUTH_DATABASE_URL: undefined }, /AUTH_DATABASE_URL is missing/],
-    // As a container's unset variable often comes.
-    'a blank database': [{ AUTH_DATABASE_URL: '' }, /AUTH_DATABASE_URL is missing/],
-  };
-  test.each(Object.entries(REFUSED))('refuses %s', (_name, [changes, mistake]) => {
-    expect(mistakesIn(changes)).toEqual([expect.stringMatching(mistake)]);
-  });
-
-  test('tells every mistake at once, and no secret', () => {
-    const mistakes = mistakesIn({
-      AUTH_DATABASE_URL: 'http://someone:hunter2@host',
-      JWT_SECRET: 'correct horse',
-      JWKS_URL: 'https://keys.example',
-      PORT: '70000',
-      GRAPHIQL: 'perhaps',
-    });
-    expect(mistakes).toHaveLength(5);
-    expect(mistakes.join('\n')).not.toMatch(/hunter2|correct horse/);
-  });
 });

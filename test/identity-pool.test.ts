@@ -138,7 +138,7 @@ test('mishaps among the requests of others change nothing for these', async () =
 describe('a connection that is back in the pool', () => {
   let pool: Pool;
   beforeAll(() => {
-    pool = createPool(database.urls.authenticator, 1, () => {});
+    pool = createPool(database.urls.authenticator, 1, Number.POSITIVE_INFINITY, () => {});
   });
   afterAll(() => pool?.end());
 

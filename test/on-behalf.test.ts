@@ -20,7 +20,7 @@ let unprepared: Pool;
 beforeAll(async () => {
   database = await createTestDatabase();
   world = await createWorld(database.owner);
-  pool = createPool(database.urls.authenticator, 1, () => {});
+  pool = createPool(database.urls.authenticator, 1, Number.POSITIVE_INFINITY, () => {});
   unprepared = new Pool({ connectionString: database.urls.authenticator, max: 1 });
   unprepared.on('error', () => {});
   other = new Client({ connectionString: database.urls.authenticator });

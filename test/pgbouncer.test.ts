@@ -129,7 +129,7 @@ describe.skipIf(!pgBouncerIsHere)('behind PgBouncer', () => {
   }
 
   test('a request keeps to the limits of requests', async () => {
-    const pool = createPool(bouncer.url, 1, () => {});
+    const pool = createPool(bouncer.url, 1, Number.POSITIVE_INFINITY, () => {});
     const caller = new Caller(world.people.member, 'rest');
     const { rows } = await ask(pool, caller, {
       text: 'select name, current_setting(name) as value from unnest($1::text[]) as name',
@@ -176,7 +176,7 @@ describe.skipIf(!pgBouncerIsHere)('behind PgBouncer', () => {
   test('flips of features hold at once, though nobody hears of them; the log says what helps', async () => {
     expect(startUp).toEqual([
       expect.objectContaining({
-        level: 'warning',
+        level: 'warn',
         message: expect.stringContaining('LISTEN_DATABASE_URL'),
       }),
     ]);

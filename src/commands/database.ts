@@ -1,4 +1,9 @@
-import { type DatabaseUrls, namesDatabase, readDatabaseUrls } from '../configuration.ts';
+import {
+  type DatabaseUrls,
+  namesDatabase,
+  readDatabaseUrls,
+  signingWith,
+} from '../configuration.ts';
 import { openDevelopmentDatabase } from '../development.ts';
 
 /** Runs a command on the database that the environment names, or else on the embedded one. */
@@ -8,10 +13,7 @@ export async function withDatabase(
   if (namesDatabase(process.env)) return work(readDatabaseUrls(process.env), process.env);
   const database = await openDevelopmentDatabase();
   try {
-    await work(database.urls, {
-      ...process.env,
-      JWT_SECRET: process.env.JWT_SECRET ?? database.jwtSecret,
-    });
+    await work(database.urls, signingWith(database.jwtSecret, process.env));
   } finally {
     await database.stop();
   }

@@ -3,6 +3,7 @@ import {
   namesDatabase,
   readServerConfiguration,
   readSigningSecret,
+  signingWith,
 } from '../configuration.ts';
 import { withClient } from '../database.ts';
 import { type Demo, makeDemo, readDemo } from '../demo.ts';
@@ -34,12 +35,11 @@ export async function start(): Promise<void> {
       return readDemo(client);
     });
     const environment = {
-      ...process.env,
+      ...signingWith(database.jwtSecret, process.env),
       AUTH_DATABASE_URL: database.urls.authenticator,
-      JWT_SECRET: process.env.JWT_SECRET ?? database.jwtSecret,
     };
     const { serve } = await loadServer();
-    const server = await serve(readServerConfiguration(environment, { graphiqlByDefault: true }));
+    const server = await serve(readServerConfiguration(environment, { isEmbedded: true }));
     say(`Bursar is up after ${((performance.now() - began) / 1000).toFixed(1)} s.\n`);
     if (demo !== undefined) {
       const { secret, issuer, audience } = readSigningSecret(environment);
@@ -70,7 +70,7 @@ async function serveUntilStopped(
   environment: Environment,
   answersAt: (url: string) => void,
 ): Promise<void> {
-  const configuration = readServerConfiguration(environment, { graphiqlByDefault: false });
+  const configuration = readServerConfiguration(environment, { isEmbedded: false });
   const server: RunningServer =
     configuration.workers > 1
       ? await serveByWorkers(configuration)

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import type { Pool } from 'pg';
 import { CallerError, callerErrorFrom, HEADERS_OF_CODE, STATUS_OF_CODE } from '../errors.ts';
 import { logAbsence, logError } from '../log.ts';
 import { requireKnown } from '../on-behalf.ts';
+import { errorId, noteFailure } from '../request.ts';
 
 /** `{"message", "detail"?, "validations"?}`: the body of every answer that is no success. */
 type ErrorBody = {
@@ -49,7 +49,8 @@ export const answerError: ErrorRequestHandler = (error, _request, response, next
   if (response.headersSent) return next(error);
   const known = refusalOf(error);
   if (known === undefined) {
-    const id = randomUUID();
+    const id = errorId();
+    noteFailure('INTERNAL');
     logError(id, error);
     sendError(response, 500, {
       message: 'Something went wrong inside.',
@@ -57,6 +58,7 @@ export const answerError: ErrorRequestHandler = (error, _request, response, next
     });
     return;
   }
+  noteFailure(known.code);
   const status = known.status ?? STATUS_OF_CODE[known.code];
   if (known.code === 'UNAVAILABLE' && known !== error) logAbsence(error);
   response.set(HEADERS_OF_CODE[known.code] ?? {});

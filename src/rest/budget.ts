@@ -6,6 +6,7 @@ import { sendJson } from './answers.ts';
 import { bodyReader } from './body.ts';
 import {
   aboutGroup,
+  addRoute,
   bodyFrom,
   groupOf,
   passFeatureGate,
@@ -27,7 +28,8 @@ const bodyOf = (budget: string) => `
 export function budgetRoutes(context: RouteContext): Router {
   const readBody = bodyReader('16kb');
 
-  return Router().all('/groups/:group/ai/budget', async (request, response) => {
+  const router = Router();
+  addRoute(router, '/groups/:group/ai/budget', async (request, response) => {
     const caller = signedIn(request);
     const group = groupOf(request);
     const one = (text: string, values: (string | null)[]) =>
@@ -59,4 +61,5 @@ export function budgetRoutes(context: RouteContext): Router {
       }
     });
   });
+  return router;
 }

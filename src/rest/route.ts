@@ -1,16 +1,31 @@
-import type { Request, Response } from 'express';
+import type { Request, Response, Router } from 'express';
 import type { Pool } from 'pg';
 import { CallerError, NOT_FOUND_TEXT } from '../errors.ts';
 import { type FeatureState, graceWarning } from '../features.ts';
 import { UUID } from '../identity.ts';
+import type { OnDecision } from '../metrics.ts';
 import { ask, type Caller } from '../on-behalf.ts';
+import { noteOperation } from '../request.ts';
 import { refusalOf } from './answers.ts';
 
 /** What every route works with. */
 export type RouteContext = {
   readonly pool: Pool;
   readonly requireFeature: (feature: string) => Promise<FeatureState>;
+  readonly onDecision: OnDecision;
 };
+
+/** Answers every method of a path, so that the order in which callers learn of things is the route's to say. */
+export function addRoute(
+  router: Router,
+  path: string,
+  answer: (request: Request, response: Response) => Promise<void>,
+): void {
+  router.all(path, (request, response) => {
+    noteOperation(`${request.method} ${request.baseUrl}${path}`);
+    return answer(request, response);
+  });
+}
 
 const FEATURE = 'ai_bridge';
 

@@ -8,6 +8,7 @@ import { bodyReader } from './body.ts';
 import { type Fields, readFields, text, time, uuid, whole } from './fields.ts';
 import {
   aboutGroup,
+  addRoute,
   bodyFrom,
   groupOf,
   passFeatureGate,
@@ -71,6 +72,9 @@ function statementOf({ function: name, fields, answer }: SpendCall): string {
   return bodyOf(answer, `app_public.${name}(${given.join(', ')}) as answer`);
 }
 
+/** How the answer of `authorize`, and no other, begins. */
+const DECISION = /^\{"allowed":(true|false),"reason":(?:null|"(\w+)"),/;
+
 const RECORD = bodyOf('recorded, duplicates', `app_public.record_ai_usage($1::jsonb -> 'events')`);
 
 const STATUS = bodyOf(
@@ -94,17 +98,20 @@ export function spendRoutes(context: RouteContext): Router {
 
   for (const [name, call] of Object.entries(CALLS)) {
     const statement = statementOf(call);
-    router.all(`/ai/spend/${name}`, async (request, response) => {
+    addRoute(router, `/ai/spend/${name}`, async (request, response) => {
       const caller = signedIn(request);
       await passFeatureGate(context, response);
       if (request.method !== 'POST') throw wrongMethod(response, 'POST');
       const body = parseObject(await readBody(request, response));
       const values = readFields(body, call.fields);
-      sendJson(response, 200, (await bodyFrom(context, caller, statement, values)) ?? '');
+      const answer = (await bodyFrom(context, caller, statement, values)) ?? '';
+      const decision = DECISION.exec(answer);
+      if (decision !== null) context.onDecision(decision[1] === 'true', decision[2] ?? null);
+      sendJson(response, 200, answer);
     });
   }
 
-  router.all('/ai/usage', async (request, response) => {
+  addRoute(router, '/ai/usage', async (request, response) => {
     const caller = signedIn(request);
     await passFeatureGate(context, response);
     if (request.method !== 'POST') throw wrongMethod(response, 'POST');
@@ -118,7 +125,7 @@ export function spendRoutes(context: RouteContext): Router {
     sendJson(response, 200, body ?? '');
   });
 
-  router.all('/groups/:group/ai/spend', async (request, response) => {
+  addRoute(router, '/groups/:group/ai/spend', async (request, response) => {
     const caller = signedIn(request);
     const group = groupOf(request);
     await aboutGroup(context, caller, group, response, async () => {

@@ -1,4 +1,9 @@
-import { QUERY_LIMITS, type ServerConfiguration } from '../../src/configuration.ts';
+import {
+  HTTP_LIMITS,
+  QUERY_LIMITS,
+  RESULT_LIMIT_MB,
+  type ServerConfiguration,
+} from '../../src/configuration.ts';
 import { signToken } from '../../src/identity.ts';
 import { type RunningServer, serve } from '../../src/serve.ts';
 import type { TestDatabase } from './database.ts';
@@ -19,6 +24,15 @@ export function configurationFor(
     tokens: { keys: { kind: 'secret', secret: SECRET }, issuer: undefined, audience: undefined },
     graphiql: false,
     queryLimits: QUERY_LIMITS,
+    resultLimit: RESULT_LIMIT_MB * 1_048_576,
+    httpLimits: HTTP_LIMITS,
+    trustedDocuments: undefined,
+    introspection: true,
+    corsOrigins: [],
+    metrics: 'nobody',
+    logLevel: 'warn',
+    drainSeconds: 0,
+    traces: undefined,
     ...changes,
   };
 }

@@ -1,0 +1,56 @@
+import { type DocumentNode, GraphQLError, visit } from 'postgraphile/graphql';
+import { afterValidation } from './after-validation.ts';
+
+/**
+ * Tells nobody what there is: neither by `__schema` and `__type`, nor by what GraphQL.js would have liked better than a
+ * name that there is not. `__typename` stays, which clients need.
+ */
+export const NoIntrospectionPlugin: GraphileConfig.Plugin = {
+  name: 'BursarNoIntrospectionPlugin',
+  description: 'Refuses to describe the schema',
+  version: '1.0.0',
+  grafserv: {
+    middleware: {
+      setPreset: afterValidation((validated) => {
+        if (validated.errors !== undefined) {
+          return { errors: validated.errors.map(withoutSuggestion) };
+        }
+        return asksForSchema(validated.document) ? { errors: [REFUSED] } : validated;
+      }),
+    },
+  },
+};
+
+const REFUSED = new GraphQLError('This server does not describe its schema.', {
+  extensions: { code: 'VALIDATION_FAILED' },
+});
+
+/** By document, which grafserv keeps when it comes again. */
+const answers = new WeakMap<DocumentNode, boolean>();
+
+function asksForSchema(document: DocumentNode): boolean {
+  const known = answers.get(document);
+  if (known !== undefined) return known;
+  let asks = false;
+  visit(document, {
+    Field({ name }) {
+      asks ||= name.value === '__schema' || name.value === '__type';
+    },
+  });
+  answers.set(document, asks);
+  return asks;
+}
+
+function withoutSuggestion(error: GraphQLError): GraphQLError {
+  const { message, nodes, source, positions, path, originalError, extensions } = error;
+  const at = message.indexOf(' Did you mean ');
+  if (at < 0) return error;
+  return new GraphQLError(message.slice(0, at), {
+    nodes: nodes ?? null,
+    source: source ?? null,
+    positions: positions ?? null,
+    path: path ?? null,
+    originalError: originalError ?? null,
+    extensions,
+  });
+}
