@@ -70,7 +70,7 @@ function describe(error: GraphQLError, log: ErrorLog): Described {
   };
 }
 
-/** What the generated parts say in words alone about a caller's mistake. */
+/** What the generated parts, and those below them, say in words alone about a caller's mistake. */
 const GENERATED_REFUSALS: readonly [RegExp, CallerError][] = [
   [/^No values were /, new CallerError('NOT_FOUND', NOT_FOUND_TEXT)],
   [
@@ -80,6 +80,10 @@ const GENERATED_REFUSALS: readonly [RegExp, CallerError][] = [
   [
     /^Empty objects are forbidden/,
     new CallerError('VALIDATION_FAILED', 'The filter {} says nothing.', { field: 'filter' }),
+  ],
+  [
+    /^Maximum call stack size exceeded/,
+    new CallerError('VALIDATION_FAILED', 'A value is nested too deep.'),
   ],
   [
     /\bcursor\b/i,

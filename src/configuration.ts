@@ -31,7 +31,7 @@ export type ServerConfiguration = {
   readonly graphiql: boolean;
   /** The largest operation of GraphQL that is answered. */
   readonly queryLimits: QueryLimits;
-  /** The largest answer of the database to one statement, in bytes. */
+  /** The most that one request may get from the database, in bytes. */
   readonly resultLimit: number;
   readonly httpLimits: HttpLimits;
   /** The only operations that run, by the id that clients send; undefined where any may. */
@@ -70,8 +70,8 @@ export class ConfigurationError extends Error {
 /** Several times what GraphiQL asks of the whole schema, which is more than clients do. */
 export const QUERY_LIMITS: QueryLimits = { depth: 20, fields: 1_000 };
 
-/** Generous: what a page of a list takes is a thousandth of it. */
-export const RESULT_LIMIT_MB = 64;
+/** Some fifty thousand rows: generous, and no more than a process can work off in seconds. */
+export const RESULT_LIMIT_MB = 16;
 
 export const HTTP_LIMITS: HttpLimits = { connections: 10_000, requestSeconds: 30 };
 

@@ -9,7 +9,7 @@ const CLIENT_TIMEOUT_MS = 20_000;
 /**
  * The server's connections, as its own login role.
  *
- * @param resultLimit The largest answer to one statement, in bytes.
+ * @param resultLimit The most that one request may get, in bytes.
  * @param onError Is told of connections that break while idle; they are replaced when needed.
  */
 export function createPool(

@@ -1,5 +1,5 @@
 import { type Connection, Query } from 'pg';
-import { CallerError } from './errors.ts';
+import { type RequestShare, ResultTooLarge } from './request-share.ts';
 
 /**
  * What pg's own query class does with the protocol's messages. It is exported to be extended; its types leave
@@ -56,16 +56,21 @@ export type Introduction = {
  */
 export class IntroducedQuery extends ProtocolQuery {
   readonly #introductions: readonly Introduction[];
+  readonly #share: RequestShare | undefined;
   /** How many of the introductions have not been answered yet. */
   #unanswered: number;
-  /** Of rows that have arrived. */
-  #bytes = 0;
   #limit = Number.POSITIVE_INFINITY;
   #connection: Connection | undefined;
 
-  constructor(introductions: readonly Introduction[], { text, values = [], rowMode }: Statement) {
+  /** @param share The request's whose rows these are. */
+  constructor(
+    introductions: readonly Introduction[],
+    { text, values = [], rowMode }: Statement,
+    share?: RequestShare,
+  ) {
     super({ text, values, rowMode, queryMode: 'extended' });
     this.#introductions = introductions;
+    this.#share = share;
     this.#unanswered = introductions.length;
   }
 
@@ -97,8 +102,7 @@ export class IntroducedQuery extends ProtocolQuery {
 
   override handleDataRow(message: DataRow): void {
     if (this.#unanswered > 0) return;
-    this.#bytes += message.length;
-    if (this.#bytes > this.#limit) this.#breakOff();
+    if (this.#share?.add(message.length, this.#limit) === false) this.#breakOff();
     else super.handleDataRow(message);
   }
 
@@ -116,22 +120,9 @@ export class IntroducedQuery extends ProtocolQuery {
   }
 }
 
-/** More rows than the server keeps in memory for one answer. Nothing was written, and the connection is gone. */
-export class ResultTooLarge extends CallerError {
-  constructor() {
-    super(
-      'VALIDATION_FAILED',
-      'This is more than is answered at once: ask for a page, with first.',
-      {
-        field: 'first',
-      },
-    );
-  }
-}
-
 const resultLimits = new WeakMap<Connection, number>();
 
-/** From now on an answer of more bytes than this is broken off. */
+/** From now on a request that gets more bytes than this, in all its statements together, is broken off. */
 export function limitResults(connection: Connection, bytes: number): void {
   resultLimits.set(connection, bytes);
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
 import { databaseNameOf, withClient } from './database.ts';
+import { TIME_LIMITS } from './on-behalf.ts';
 import { PATIENCE, type Patience, runMigrations } from './run-migrations.ts';
 
 export const PROJECT_FOLDER = join(import.meta.dirname, '..');
@@ -123,4 +124,35 @@ async function createAuthenticator(
   if (granted.rowCount === 0) await client.query(`grant bursar_user to ${role}`);
   const database = client.escapeIdentifier(await databaseNameOf(client));
   await client.query(`grant connect on database ${database} to ${role}`);
+  await limitTime(client, name, database, say);
+}
+
+/** The server sets these limits itself; the role has them for whoever else gets hold of its password. */
+async function limitTime(
+  client: Client,
+  name: string,
+  database: string,
+  say: (line: string) => void,
+): Promise<void> {
+  const role = client.escapeIdentifier(name);
+  const wanted = Object.entries(TIME_LIMITS).map(([setting, value]) => `${setting}=${value}`);
+  const { rows } = await client.query<{ setting: string }>(
+    `select unnest(s.setconfig) as setting
+     from pg_db_role_setting s join pg_roles r on r.oid = s.setrole join pg_database d on d.oid = s.setdatabase
+     where r.rolname = $1 and d.datname = current_database()`,
+    [name],
+  );
+  const present = new Set(rows.map(({ setting }) => setting));
+  if (wanted.every((setting) => present.has(setting))) return;
+  try {
+    for (const [setting, value] of Object.entries(TIME_LIMITS)) {
+      await client.query(
+        `alter role ${role} in database ${database} set ${setting} to ${client.escapeLiteral(value)}`,
+      );
+    }
+  } catch (error) {
+    // Somebody else made it: theirs to limit.
+    if ((error as { code?: string }).code !== '42501') throw error;
+    say(`left the role ${name} without time limits of its own, which this login may not set`);
+  }
 }

@@ -8,7 +8,8 @@ import {
   type Statement,
 } from './introduced-query.ts';
 import { reachesPostgres } from './pooler.ts';
-import { traceStatement } from './request.ts';
+import { currentRequest, type RequestRecord } from './request.ts';
+import { type RequestShare, ResultTooLarge } from './request-share.ts';
 
 /** Through which door somebody came: the audit trail says so. */
 export type Door = 'graphql' | 'rest';
@@ -38,12 +39,17 @@ export function settingsOf({ userId, door }: Pick<Caller, 'userId' | 'door'>) {
 
 const ROLE = 'bursar_user';
 
-/** What is the same for everybody. */
-const LIMITS = {
-  TimeZone: 'UTC',
+/** How long a request may keep the database busy, or others waiting. */
+export const TIME_LIMITS = {
   statement_timeout: '10s',
   lock_timeout: '5s',
   idle_in_transaction_session_timeout: '15s',
+};
+
+/** What is the same for everybody. */
+const LIMITS = {
+  TimeZone: 'UTC',
+  ...TIME_LIMITS,
   // Compiling costs more than most statements take, and the planner can't tell which.
   jit: 'off',
 };
@@ -86,27 +92,46 @@ export function ask<Row = Record<string, unknown>>(
   caller: Caller,
   statement: Statement,
 ): Promise<Answer<Row>> {
-  const traced = traceStatement(statement.text);
+  // Looked up here: whoever gets a connection that was waited for runs where the one before let go of it.
+  return askFor<Row>(currentRequest(), pool, caller, statement);
+}
+
+function askFor<Row>(
+  request: RequestRecord | undefined,
+  pool: Pool,
+  caller: Caller,
+  statement: Statement,
+): Promise<Answer<Row>> {
+  const share = request?.share;
+  const traced = request?.trace?.statement(statement.text);
   return new Promise((resolve, reject) => {
-    pool.connect((failure, client, release) => {
-      if (client === undefined) {
-        traced?.(failure);
-        return reject(failure);
-      }
-      introduced(client, [introductionOf(client, caller)], statement, (error, answer) => {
-        traced?.(error);
-        release(isBroken(error) ? error : undefined);
-        if (error !== undefined) return reject(error);
-        caller.isKnown = true;
-        resolve(answer as Answer<Row>);
+    const done = (error: Error | undefined, answer?: QueryAnswer) => {
+      share?.end();
+      traced?.(error);
+      if (error !== undefined) return reject(error);
+      caller.isKnown = true;
+      resolve(answer as Answer<Row>);
+    };
+    const run = () => {
+      // Of an answer that has become too large, nothing more is asked.
+      if (share?.hasTooMuch === true) return done(new ResultTooLarge());
+      pool.connect((failure, client, release) => {
+        if (client === undefined) return done(failure);
+        introduced(client, [introductionOf(client, caller)], statement, share, (error, answer) => {
+          release(isBroken(error) ? error : undefined);
+          done(error, answer);
+        });
       });
-    });
+    };
+    if (share === undefined) run();
+    else share.begin(run);
   });
 }
 
 /** @throws BU401 for a user that does not exist, unless the database has spoken of them in this request before. */
 export async function requireKnown(pool: Pool, caller: Caller): Promise<void> {
-  if (!caller.isKnown) await ask(pool, caller, { text: 'select' });
+  // Also for a request that may have nothing more.
+  if (!caller.isKnown) await askFor(undefined, pool, caller, { text: 'select' });
 }
 
 type Callback = (error: Error | undefined, answer: QueryAnswer) => void;
@@ -115,15 +140,16 @@ function introduced(
   client: PoolClient,
   introductions: readonly Introduction[],
   statement: Statement,
+  share: RequestShare | undefined,
   callback: Callback,
 ): void {
-  const query = new IntroducedQuery(introductions, statement);
+  const query = new IntroducedQuery(introductions, statement, share);
   query.callback = (error, answer) => {
     const prepared = preparedOn(client.connection);
     if (isOutdated(error) && prepared !== undefined) {
       // Nothing has run: what is sent again is prepared again.
       prepared.forget(statement.text);
-      const again = new IntroducedQuery(introductions, statement);
+      const again = new IntroducedQuery(introductions, statement, share);
       again.callback = (error, answer) => callback(error ?? undefined, answer);
       client.query(again);
       return;
@@ -151,6 +177,7 @@ function isBroken(error: Error | undefined): boolean {
 export class Transaction {
   readonly #client: PoolClient;
   readonly #depth: number;
+  readonly #request = currentRequest();
   /** What the first statement still has to say, in the same write. */
   #introductions: readonly Introduction[];
   #turn: Promise<unknown> = Promise.resolve();
@@ -194,9 +221,9 @@ export class Transaction {
   #send<Row>(statement: Statement): Promise<Answer<Row>> {
     const introductions = this.#introductions;
     this.#introductions = [];
-    const traced = traceStatement(statement.text);
+    const traced = this.#request?.trace?.statement(statement.text);
     return new Promise((resolve, reject) => {
-      const query = new IntroducedQuery(introductions, statement);
+      const query = new IntroducedQuery(introductions, statement, this.#request?.share);
       query.callback = (error, answer) => {
         traced?.(error ?? undefined);
         if (error) reject(error);

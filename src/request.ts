@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { RequestHandler } from 'express';
+import { RequestShare } from './request-share.ts';
 import type { RequestTrace, Tracing } from './tracing.ts';
 
 /** What is known of a request while it runs, wherever its code is. */
@@ -12,6 +13,8 @@ export type RequestRecord = {
   /** The code of the first thing that went wrong. */
   failure?: string;
   readonly trace: RequestTrace | undefined;
+  /** What it takes of what all share. */
+  readonly share: RequestShare;
 };
 
 export type EndedRequest = {
@@ -50,11 +53,6 @@ export function errorId(): string {
 /** What can be told from other text in a log, and is no means to write a second line into it. */
 const WELL_FORMED = /^[\w.:-]{1,128}$/;
 
-/** Begins to trace a statement of the present request, where requests are traced; what is returned ends that. */
-export function traceStatement(text: string): ((error?: Error) => void) | undefined {
-  return storage.getStore()?.trace?.statement(text);
-}
-
 /** Gives each request its id and its record, and tells when it has ended. */
 export function trackRequests(
   ended: (request: EndedRequest) => void,
@@ -64,7 +62,11 @@ export function trackRequests(
     const began = performance.now();
     const given = request.headers['x-request-id'];
     const id = typeof given === 'string' && WELL_FORMED.test(given) ? given : randomUUID();
-    const record: RequestRecord = { id, trace: tracing?.begin(request) };
+    const record: RequestRecord = {
+      id,
+      trace: tracing?.begin(request),
+      share: new RequestShare(),
+    };
     response.setHeader('X-Request-Id', id);
     response.once('close', () => {
       const { statusCode: status } = response;

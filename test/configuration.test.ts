@@ -98,7 +98,7 @@ describe('the configuration', () => {
       trustedDocuments: undefined,
       introspection: true,
       logLevel: 'warn',
-      resultLimit: 64 * 2 ** 20,
+      resultLimit: 16 * 2 ** 20,
       httpLimits: { connections: 10_000, requestSeconds: 30 },
       traces: undefined,
     });
