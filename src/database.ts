@@ -36,6 +36,24 @@ export function createPool(
   return pool;
 }
 
+/** Whoever watches over the server asks again soon, and must not wait for its callers. */
+const WATCH_TIMEOUT_MS = 2_000;
+
+/** Connections for those who watch over the server: as many as ask at once, and none while nobody does. */
+export function createWatchPool(connectionString: string, onError: (e: Error) => void): Pool {
+  const pool = new Pool({
+    connectionString,
+    max: 2,
+    application_name: 'bursar watch',
+    connectionTimeoutMillis: WATCH_TIMEOUT_MS,
+    query_timeout: WATCH_TIMEOUT_MS,
+    idleTimeoutMillis: 30_000,
+  });
+  pool.on('error', onError);
+  pool.on('connect', (client) => client.on('error', onError));
+  return pool;
+}
+
 /** How long a connection may take to say goodbye. */
 const GOODBYE_MS = 1_000;
 

@@ -18,7 +18,11 @@ export class Metrics {
   readonly #seconds: Histogram<'door' | 'operation'>;
   readonly #authorizations: Counter<'allowed' | 'reason'>;
 
-  constructor(pool: Pool) {
+  /**
+   * @param pool Whose connections are told.
+   * @param watchPool By which the database is asked.
+   */
+  constructor(pool: Pool, watchPool: Pool) {
     const registers = [this.#registry];
     this.#requests = new Counter({
       name: 'bursar_requests_total',
@@ -40,7 +44,7 @@ export class Metrics {
       registers,
     });
     this.#measurePool(pool);
-    measureSpend(pool, this.#registry);
+    measureSpend(watchPool, this.#registry);
   }
 
   /** To be called when a request has ended. */

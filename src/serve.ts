@@ -7,7 +7,7 @@ import { grafserv } from 'postgraphile/grafserv/express/v4';
 import { createFeatureGate } from '../plugins/feature-gate.ts';
 import { createPreset } from '../plugins/preset.ts';
 import type { ServerConfiguration } from './configuration.ts';
-import { createPool, endPool, openConnections, withClient } from './database.ts';
+import { createPool, createWatchPool, endPool, openConnections, withClient } from './database.ts';
 import { rememberConstraintColumns } from './errors.ts';
 import { FeatureWatch } from './features.ts';
 import { healthRoutes, isOlder, metricsRoute, readinessOf } from './health.ts';
@@ -37,14 +37,14 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
   setLogLevel(configuration.logLevel);
   const tracing = await startTracing(configuration.traces);
   const verify = await createTokenVerifier(configuration.tokens);
-  const pool = createPool(authDatabaseUrl, poolSize, configuration.resultLimit, (error) =>
-    logWarning('A database connection broke.', error),
-  );
-  const open = openConnections(pool);
+  const broken = (error: Error) => logWarning('A database connection broke.', error);
+  const pool = createPool(authDatabaseUrl, poolSize, configuration.resultLimit, broken);
+  const watchPool = createWatchPool(authDatabaseUrl, broken);
+  const open = [openConnections(pool), openConnections(watchPool)] as const;
   const features = new FeatureWatch(listenDatabaseUrl, pool, logWarning);
   const requireFeature = (feature: string) => features.require(feature);
   const gate = createFeatureGate(requireFeature);
-  const metrics = new Metrics(pool);
+  const metrics = new Metrics(pool, watchPool);
   const { onDecision } = metrics;
   const preset = createPreset({
     pool,
@@ -62,7 +62,7 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
   const letGo = async () => {
     await features.stop();
     await graphql?.release();
-    await endPool(pool, open);
+    await Promise.all([endPool(pool, open[0]), endPool(watchPool, open[1])]);
     await tracing?.stop();
   };
   try {
@@ -74,7 +74,7 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
     await gate.prepare(preset);
     await features.start();
 
-    const database = readinessOf(pool, needed);
+    const database = readinessOf(watchPool, needed);
     const app = createHttp({
       routes: { pool, requireFeature, onDecision },
       verify,

@@ -26,9 +26,8 @@ const GAUGES = {
   },
 } satisfies Record<string, { name: string; help: string; unit?: number }>;
 
-/** For how long an answer of the database is good enough, and how long it may take. */
+/** For how long an answer of the database is good enough. */
 const KEPT_MS = 15_000;
-const WITHIN_MS = 2_000;
 
 /**
  * Shows what holds, budgets and the ledger come to. While the database does not answer there is `bursar_database_up 0`
@@ -41,7 +40,7 @@ export function measureSpend(pool: Pool, registry: Registry): void {
   const refresh = () => {
     if (refreshing === undefined || performance.now() > keptUntil) {
       keptUntil = performance.now() + KEPT_MS;
-      refreshing = readInTime(pool).then((row) => {
+      refreshing = read(pool).then((row) => {
         // An absence ends sooner.
         if (row === undefined) keptUntil = 0;
         show(row);
@@ -75,16 +74,11 @@ export function measureSpend(pool: Pool, registry: Registry): void {
 }
 
 /** Nothing when the database does not answer in time, or is older than this code. */
-async function readInTime(pool: Pool): Promise<Row | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, WITHIN_MS, undefined);
-  });
-  const asked = pool
-    .query<Row>('select * from app_hidden.spend_gauges()')
-    .then(({ rows }) => rows[0])
-    .catch(() => undefined);
-  const row = await Promise.race([asked, late]);
-  clearTimeout(timer);
-  return row;
+async function read(pool: Pool): Promise<Row | undefined> {
+  try {
+    const { rows } = await pool.query<Row>('select * from app_hidden.spend_gauges()');
+    return rows[0];
+  } catch {
+    return undefined;
+  }
 }

@@ -90,9 +90,12 @@ export async function serveByWorkers(configuration: ServerConfiguration): Promis
     stopping.abort();
     const ends = [...running.values()];
     for (const worker of running.keys()) worker.process.kill('SIGTERM');
-    const late = setTimeout(() => {
-      for (const worker of running.keys()) worker.process.kill('SIGKILL');
-    }, LAST_ORDERS_MS);
+    const late = setTimeout(
+      () => {
+        for (const worker of running.keys()) worker.process.kill('SIGKILL');
+      },
+      LAST_ORDERS_MS + configuration.drainSeconds * 1_000,
+    );
     await Promise.all(ends);
     clearTimeout(late);
   };

@@ -39,6 +39,7 @@ beforeAll(async () => {
     JWT_SECRET: SECRET,
     PORT: '0',
     DATABASE_POOL_SIZE: String(POOL),
+    METRICS_TOKEN: 'a-token-for-the-scraper',
   };
   server = start(['serve', '--workers', '2'], environment);
   url = await server.says(/Bursar answers at (http:\S+)\n/);
@@ -65,6 +66,15 @@ const budgetOf = async (init: { method?: string; body?: string } = {}) => {
   return answer.status;
 };
 
+const metrics = async () => {
+  const answer = await fetchBy(`${url}/metrics`, {
+    headers: { authorization: 'Bearer a-token-for-the-scraper' },
+    dispatcher: noKeepAlive,
+  });
+  expect(answer.status).toBe(200);
+  return answer.text();
+};
+
 const budgetsAtOnce = (count: number) =>
   Promise.all(Array.from({ length: count }, () => budgetOf()));
 
@@ -78,6 +88,20 @@ async function connectionsOf(application: string): Promise<number> {
   );
   return rows[0].count;
 }
+
+test('whichever is asked tells the metrics of all', async () => {
+  await budgetsAtOnce(40);
+  const counts = [];
+  for (let n = 0; n < 4; n += 1) {
+    const text = await metrics();
+    counts.push(/^bursar_requests_total\{.*outcome="ok"\} (\d+)$/m.exec(text)?.[1]);
+    expect(text).toMatch(new RegExp(`^bursar_pool_connections_max ${POOL}$`, 'm'));
+    // Both say the same of the database, and it is not added up.
+    expect(text).toMatch(/^bursar_database_up 1$/m);
+    expect(text).toMatch(/^bursar_budgets 3$/m);
+  }
+  expect(counts).toEqual(['40', '40', '40', '40']);
+});
 
 test('they share the connections of one server, and each hears of changes', async () => {
   expect(workers()).toHaveLength(2);
