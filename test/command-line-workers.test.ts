@@ -113,7 +113,7 @@ test('they share the connections of one server, and each hears of changes', asyn
     [ON, 200],
   ] as const) {
     await setAiBridge(database, state);
-    await expect.poll(() => budgetsAtOnce(10), { timeout: 2_000 }).toEqual(all(10, status));
+    await expect.poll(() => budgetsAtOnce(10), { timeout: 10_000 }).toEqual(all(10, status));
   }
 });
 
@@ -158,7 +158,7 @@ test('all finish what runs when SIGTERM comes, and no process stays', async () =
         () => 'let in',
         () => 'left outside',
       );
-    await expect.poll(knock, { timeout: 3_000 }).toBe('left outside');
+    await expect.poll(knock, { timeout: 10_000 }).toBe('left outside');
   } finally {
     await holder.query('rollback');
     holder.release();

@@ -205,7 +205,7 @@ describe('the states of a feature', () => {
       const { rows } = await client.query('delete from app_public.features returning *');
       try {
         await expect
-          .poll(() => gateOf(server, world.people.owner), { interval: 5, timeout: 2_000 })
+          .poll(() => gateOf(server, world.people.owner), { interval: 5, timeout: 10_000 })
           .toBe('off');
         expect((await server.request(world.people.owner, path())).status).toBe(403);
       } finally {

@@ -2,6 +2,7 @@ import { getIntrospectionQuery, parse } from 'postgraphile/graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { weightOf } from '../plugins/query-limits.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { fastest } from './support/fastest.ts';
 import { startTestServer, type TestServer } from './support/server.ts';
 import { createWorld, type World } from './support/world.ts';
 
@@ -64,14 +65,16 @@ describe('is refused at once, and says by how much', () => {
     ['more than can be walked', chain(3_000), /Fragments are nested too deep/],
     ['relations that lead back', nested(10), /is 31 fields deep; at most 20/],
   ])('%s', async (_what, query, message) => {
-    const began = performance.now();
-    const { status, data, errors } = await server.graphql(world.people.owner, query);
-    expect(performance.now() - began).toBeLessThan(1_000);
-    expect(data).toBeUndefined();
-    expect(status).toBe(400);
-    expect(errors).toEqual([
-      { message: expect.stringMatching(message), extensions: { code: 'VALIDATION_FAILED' } },
-    ]);
+    const ms = await fastest(3, async () => {
+      const { status, data, errors } = await server.graphql(world.people.owner, query);
+      expect(data).toBeUndefined();
+      expect(status).toBe(400);
+      expect(errors).toEqual([
+        { message: expect.stringMatching(message), extensions: { code: 'VALIDATION_FAILED' } },
+      ]);
+    });
+    // 50 ms is usual; planned, the first of them takes seconds.
+    expect(ms).toBeLessThan(1_000);
   });
 
   test('text that is nested deeper than anybody reads', async () => {

@@ -209,25 +209,27 @@ test('a change of terms, and somebody’s leaving, come to their turn however ma
       calls += 1;
     }
   });
+  /** In calls that went through meanwhile, so that it is the same on a slow machine. */
   const waits: number[] = [];
-  const timed = async (work: Promise<unknown>) => {
-    const begun = performance.now();
+  const counted = async (work: Promise<unknown>) => {
+    const before = calls;
     await work;
-    waits.push(performance.now() - begun);
+    waits.push(calls - before);
   };
   await expect.poll(() => calls, { timeout: 10_000 }).toBeGreaterThan(20);
   for (const period of ['day', 'week', 'year', 'lifetime']) {
-    await timed(company.setBudget('red', { limit: 1_000_000_000, period }));
+    await counted(company.setBudget('red', { limit: 1_000_000_000, period }));
   }
-  await timed(company.change({ time_zone: 'Europe/Berlin' }));
-  await timed(
+  await counted(company.change({ time_zone: 'Europe/Berlin' }));
+  await counted(
     db().query('delete from app_public.organization_members where user_id = $1', [
       company.user('bob'),
     ]),
   );
   over = true;
   await Promise.all(traffic);
-  expect(Math.max(...waits)).toBeLessThan(3_000);
+  // 10 is usual: those who stood before it in the queue.
+  expect(Math.max(...waits)).toBeLessThan(100);
   expect(await statusOf(db(), company.group('red'))).toMatchObject({
     spent_micros: String(calls),
     held_micros: '0',

@@ -167,7 +167,7 @@ describe.skipIf(!pgBouncerIsHere)('behind PgBouncer', () => {
     ] as const) {
       await setAiBridge(database, state);
       await vi.waitFor(async () => expect(await gateOf(of, world.people.owner)).toBe(is), {
-        timeout: 1_000,
+        timeout: 10_000,
         interval: 5,
       });
     }

@@ -27,7 +27,7 @@ const COMMAND = join(import.meta.dirname, '../../src/bursar.ts');
 /** What the npm scripts db:* run. */
 export const DB_COMMAND = join(import.meta.dirname, '../../src/migrations/command-line.ts');
 /** Whoever forgets to end a command must not keep it for longer than this. */
-const LONGEST_MS = 30_000;
+const LONGEST_MS = 60_000;
 
 const running = new Set<ChildProcess>();
 

@@ -43,6 +43,6 @@ export async function switchAiBridge(
   const expected = enabled ? wanted[entitlement] : 'off';
   await vi.waitFor(async () => expect(await gateOf(server, userId)).toBe(expected), {
     interval: 5,
-    timeout: 2_000,
+    timeout: 10_000,
   });
 }
