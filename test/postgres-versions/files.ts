@@ -22,6 +22,7 @@ const LISTED = [
   'upgrades.test.ts',
   'schema-dump.test.ts',
   'present-rights.test.ts',
+  'backup-page.test.ts',
   'on-behalf.test.ts',
 ];
 
