@@ -1,6 +1,4 @@
-import { execFileSync } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
-import { readFileSync, realpathSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/embedded-postgres.ts';
 import { migrate } from '../src/migrate.ts';
 import { type RunningClient, startClient } from './support/client-process.ts';
+import { killPostgres } from './support/kill-postgres.ts';
 import {
   type Company,
   callOf,
@@ -79,26 +78,6 @@ afterAll(async () => {
   await postgres?.stop();
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 });
-
-/** SIGKILL for PostgreSQL: its main process and every other one, so that nobody gets to finish anything. */
-async function killPostgres(): Promise<void> {
-  const cluster = join(realpathSync(join(folder, 'postgres')), 'cluster');
-  const postmaster = Number(readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n')[0]);
-  const children = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .filter(([, parent]) => parent === postmaster)
-    .map(([pid]) => pid as number);
-  for (const pid of [postmaster, ...children]) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch (error) {
-      // One that has ended by itself meanwhile.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  }
-  await postgres.died;
-}
 
 async function restart(): Promise<void> {
   await owner.end();
@@ -247,7 +226,7 @@ test('a database and a client that are killed lose nothing and double nothing', 
     await progress(client, 120);
     expect(client.child.exitCode).toBe(null);
     if (killed !== 'database') client.child.kill('SIGKILL');
-    if (killed !== 'client') await killPostgres();
+    if (killed !== 'client') await killPostgres(postgres, folder);
     expect(await client.ended).toBe(killed === 'database' ? 3 : null);
     if (killed !== 'client') await restart();
     await check();
