@@ -125,7 +125,8 @@ class Server {
         log(line);
         this.#lastLines.push(line);
         if (this.#lastLines.length > 20) this.#lastLines.shift();
-        if (line.includes('ready to accept connections')) resolve();
+        // A standby takes those that only read.
+        if (/ready to accept (read-only )?connections/.test(line)) resolve();
       });
     });
   }

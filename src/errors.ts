@@ -220,6 +220,10 @@ export const ERROR_TABLE: readonly ErrorRow[] = [
     ['57P02', 'PostgreSQL crashed.'],
     ['57P03', 'PostgreSQL is starting, or stopping.'],
     ['53300', 'PostgreSQL has no connection left.'],
+    ['53100', 'PostgreSQL has no room left on its disk.'],
+    ['53200', 'PostgreSQL has no memory left.'],
+    ['58030', 'PostgreSQL can’t read or write its files.'],
+    ['25006', 'PostgreSQL only reads: a standby that is not the primary yet, or not any more.'],
     ['08P01', 'A pooler broke the connection off.'],
   ].map(
     ([sqlstate = '', meaning = '']): ErrorRow => ({

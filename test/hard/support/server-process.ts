@@ -35,7 +35,7 @@ export async function startServer(
     },
     { longestMs: 110_000 },
   );
-  const url = await command.says(/answers at (\S+)/, 30_000);
+  const url = await command.says(/answers at (\S+)/, 60_000);
   return {
     url,
     port,
