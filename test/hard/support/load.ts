@@ -45,6 +45,13 @@ export type Load = {
   stop(): Promise<void>;
 };
 
+export type LoadOptions = {
+  clients?: number;
+  /** The number of its first client, where two loads run at once: the first clients have a budget each to change. */
+  from?: number;
+  keepAlive?: boolean;
+};
+
 /** Impatient clients: they are told 1 s. */
 const RETRY_MS = 100;
 const PAUSE_MS = 4;
@@ -56,7 +63,7 @@ const PAUSE_MS = 4;
 export function startLoad(
   url: string,
   shop: Shop,
-  { clients = 8, keepAlive = true }: { clients?: number; keepAlive?: boolean } = {},
+  { clients = 8, from = 0, keepAlive = true }: LoadOptions = {},
 ): Load {
   const http = createHttpClient({ keepAlive });
   const acknowledged = new Map<Call, string>();
@@ -141,7 +148,7 @@ export function startLoad(
       await sleep(PAUSE_MS);
     }
   };
-  const clientsDone = Promise.all(Array.from({ length: clients }, (_, number) => work(number)));
+  const clientsDone = Promise.all(Array.from({ length: clients }, (_, n) => work(from + n)));
 
   return {
     acknowledged,
