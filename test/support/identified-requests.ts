@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { expect } from 'vitest';
+import { budgetPath } from './actions.ts';
+import { asSuperuser, type TestDatabase } from './database.ts';
+import type { World } from './world.ts';
+
+/** A request that the server answers to somebody, on paper. */
+export type IdentifiedRequest = {
+  readonly method: string;
+  readonly path: string;
+  readonly type?: string;
+  readonly body?: string;
+};
+
+/** Each route of REST with each of its methods, and GraphQL; what they write would be seen. */
+export function identifiedRequests(world: World): Readonly<Record<string, IdentifiedRequest>> {
+  const { group, people } = world;
+  const call = { request_id: randomUUID(), input_tokens: 1 };
+  const event = {
+    ...{ id: randomUUID(), user_id: people.member, provider: 'acme', model: 'one' },
+    ...{ input_tokens: 1, output_tokens: 1 },
+  };
+  const post = (path: string, body: object, type = 'application/json'): IdentifiedRequest => ({
+    method: 'POST',
+    path,
+    type,
+    body: JSON.stringify(body),
+  });
+  const graphql = (query: string) => post('/graphql', { query });
+  return {
+    'GET a budget': { method: 'GET', path: budgetPath(group) },
+    'PUT a budget': { method: 'PUT', path: budgetPath(group), body: '{"spend_limit_micros": 1}' },
+    'DELETE a budget': { method: 'DELETE', path: budgetPath(group) },
+    'POST authorize': post('/api/v2/ai/spend/authorize', {
+      ...{ ...call, user_id: people.member, provider: 'acme', model: 'one' },
+      max_output_tokens: 1,
+    }),
+    'POST settle': post('/api/v2/ai/spend/settle', { ...call, output_tokens: 1 }),
+    'POST release': post('/api/v2/ai/spend/release', { request_id: call.request_id }),
+    'POST usage': post('/api/v2/ai/usage', { events: [event] }),
+    'POST usage by lines': post('/api/v2/ai/usage', event, 'application/x-ndjson'),
+    'GET spend': { method: 'GET', path: `/api/v2/groups/${group}/ai/spend` },
+    'a route that there is not': { method: 'GET', path: '/api/v2/nothing' },
+    'a GraphQL query': graphql('{ groups { nodes { id name } } }'),
+    'a GraphQL mutation': graphql(
+      `mutation { upsertGroupAiBudget(input: { groupId: "${group}", spendLimitMicros: "1" }) {
+        groupAiBudget { groupId } } }`,
+    ),
+    'GraphQL without the database': graphql('{ __typename }'),
+    'GraphQL that does not parse': graphql('{'),
+  };
+}
+
+export type PlainAnswer = {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+};
+
+export async function send(
+  url: string,
+  { method, path, type, body }: IdentifiedRequest,
+  headers: Record<string, string> = {},
+): Promise<PlainAnswer> {
+  const response = await fetch(`${url}${path}`, {
+    method,
+    headers: { ...(type === undefined ? {} : { 'content-type': type }), ...headers },
+    ...(body === undefined ? {} : { body }),
+  });
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+/**
+ * Sends header lines byte by byte, as no client that minds its manners would. Resolves when the server closes the
+ * connection, which each request asks for.
+ */
+export function sendLines(
+  url: string,
+  { method, path, type, body = '' }: IdentifiedRequest,
+  lines: readonly string[],
+): Promise<PlainAnswer> {
+  const { hostname, port, host } = new URL(url);
+  const head = [
+    ...[`${method} ${path} HTTP/1.1`, `Host: ${host}`],
+    ...(type === undefined ? [] : [`Content-Type: ${type}`]),
+    ...[`Content-Length: ${Buffer.byteLength(body)}`, ...lines],
+    // Beside an Upgrade, `close` alone would make it none.
+    lines.some((line) => /^connection:/i.test(line)) ? '' : 'Connection: close\r\n',
+  ];
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname);
+    const chunks: Buffer[] = [];
+    socket.setTimeout(5_000, () => socket.destroy(new Error('the connection was left hanging')));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // What the server did not read of a request, it resets once it has answered.
+      if (!/^(ECONNRESET|EPIPE)$/.test(error.code ?? '')) reject(error);
+    });
+    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('close', () => {
+      const answer = Buffer.concat(chunks).toString('latin1');
+      const [start = '', ...rest] = answer.split('\r\n\r\n');
+      const [status = '', ...names] = start.split('\r\n');
+      resolve({
+        status: Number(/^HTTP\/1\.1 (\d+)/.exec(status)?.[1] ?? 0),
+        headers: new Headers(
+          names.map((line) => line.split(/: ?(.*)/s).slice(0, 2) as [string, string]),
+        ),
+        text: rest.join('\r\n\r\n'),
+      });
+    });
+    socket.write(Buffer.from(`${head.join('\r\n')}\r\n${body}`, 'latin1'));
+  });
+}
+
+/** 401 in the form of the door, with a sentence for people and nothing of the inside. */
+export function expectUnauthenticated({ path }: IdentifiedRequest, answer: PlainAnswer): void {
+  expect(answer.status, answer.text).toBe(401);
+  expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+  expect(answer.headers.get('content-type')).toMatch(/^application\/json\b/);
+  const message = expect.stringMatching(/^(The|Send a) [^\n]+\.$/);
+  expect(JSON.parse(answer.text)).toEqual(
+    path.startsWith('/api')
+      ? { message }
+      : { errors: [{ message, extensions: { code: 'UNAUTHENTICATED' } }] },
+  );
+  expectNothingOfTheInside(answer.text);
+}
+
+export function expectNothingOfTheInside(text: string): void {
+  expect(text).not.toMatch(/\/|\.ts|node_modules|\bat \w|JW[STKE]|Error|jose|postgres/);
+}
+
+/** When connections for requests last began a statement: while it stays the same, nothing was executed. */
+export function lastStatements(database: TestDatabase): Promise<readonly string[]> {
+  const name = new URL(database.superuserUrl).pathname.slice(1);
+  return asSuperuser(name, async (client) => {
+    const { rows } = await client.query<{ statement: string }>(
+      `select format('%s %s', pid, query_start) as statement from pg_stat_activity
+       where datname = current_database() and application_name = 'bursar'
+       order by pid`,
+    );
+    return rows.map((row) => row.statement);
+  });
+}
