@@ -143,7 +143,7 @@ export function signToken(
  */
 export function identify(verify: TokenVerifier, door: Door): RequestHandler {
   return async (request, _response, next) => {
-    request.bursarCaller = new Caller(await userOf(request.headers.authorization, verify), door);
+    request.bursarCaller = new Caller(await userOf(authorizationOf(request), verify), door);
     next();
   };
 }
@@ -159,6 +159,18 @@ export const requireSignedIn: RequestHandler = (request, _response, next) => {
   signedIn(request);
   next();
 };
+
+/** Node drops the second of two headers. Whoever stands before the server may have looked at that one. */
+function authorizationOf({ headers, rawHeaders }: Request): string | undefined {
+  let count = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.toLowerCase() === 'authorization') count += 1;
+  }
+  if (count > 1) {
+    throw new CallerError('UNAUTHENTICATED', 'The Authorization header must come once.');
+  }
+  return headers.authorization;
+}
 
 async function userOf(header: string | undefined, verify: TokenVerifier): Promise<string | null> {
   if (header === undefined) return null;

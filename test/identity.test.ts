@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { budgetPath } from './support/actions.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { codesOf } from './support/doors.ts';
+import { expectUnauthenticated, sendLines } from './support/identified-requests.ts';
 import { SECRET, startTestServer, type TestServer } from './support/server.ts';
 import { now, token, unsignedToken } from './support/tokens.ts';
 import { createWorld, type World } from './support/world.ts';
@@ -239,6 +240,23 @@ describe.each(doors)('%s', (door, send) => {
     const among = { ...right(), aud: ['another', AUDIENCE] };
     await expectWelcome(door, await send(strictServer, await bearer(among)));
   });
+});
+
+describe('two Authorization headers', () => {
+  test.each(['/graphql', '/api/v2/nothing'])(
+    'are refused at %s, whichever is right',
+    async (path) => {
+      const right = `Authorization: ${await bearer({ sub: member, exp: inAnHour() })}`;
+      for (const lines of [
+        [right, right],
+        [right, 'authorization: no'],
+        ['authorization: no', right],
+      ]) {
+        const request = { method: 'GET', path };
+        expectUnauthenticated(request, await sendLines(server.url, request, lines));
+      }
+    },
+  );
 });
 
 describe('no token', () => {
