@@ -1,8 +1,10 @@
 import {
+  type DefinitionNode,
   type DocumentNode,
   type FragmentDefinitionNode,
   GraphQLError,
   Kind,
+  OperationTypeNode,
   type SelectionSetNode,
 } from 'postgraphile/graphql';
 import { afterValidation } from './after-validation.ts';
@@ -21,14 +23,14 @@ type Weight = { readonly depth: number; readonly fields: number; readonly nestin
 const MOST_NESTED = 200;
 
 /**
- * Refuses documents that would take long to plan, before anybody plans them: a few hundred bytes of fragments that
+ * Refuses documents that would take long to plan, or can't be planned, before anybody tries: a few hundred bytes of fragments that
  * spread each other stand for millions of fields. Each fragment is weighed once, however often it is spread.
  */
 export function createQueryLimitsPlugin(limits: QueryLimits): GraphileConfig.Plugin {
   const problems = new WeakMap<DocumentNode, GraphQLError | undefined>();
   return {
     name: 'BursarQueryLimitsPlugin',
-    description: 'Refuses operations that are too deep or have too many fields',
+    description: 'Refuses operations that are too deep, have too many fields or subscribe',
     version: '1.0.0',
     grafserv: {
       middleware: {
@@ -46,6 +48,8 @@ export function createQueryLimitsPlugin(limits: QueryLimits): GraphileConfig.Plu
 }
 
 function problemOf(document: DocumentNode, limits: QueryLimits): GraphQLError | undefined {
+  // Validation lets them pass where the schema has none, and planning takes them for a fault of the server's.
+  if (document.definitions.some(isSubscription)) return refusal('There are no subscriptions.');
   const { depth, fields, nesting } = weightOrNothing(document) ?? TOO_HEAVY;
   if (nesting > MOST_NESTED) {
     return refusal(`Fragments are nested too deep; at most ${MOST_NESTED} are answered.`);
@@ -61,6 +65,10 @@ function problemOf(document: DocumentNode, limits: QueryLimits): GraphQLError | 
   }
   return undefined;
 }
+
+const isSubscription = (definition: DefinitionNode) =>
+  definition.kind === Kind.OPERATION_DEFINITION &&
+  definition.operation === OperationTypeNode.SUBSCRIPTION;
 
 /** Nothing of a document that is nested so deep that it can't even be walked. */
 function weightOrNothing(document: DocumentNode): Weight | undefined {

@@ -72,8 +72,8 @@ export async function send(
 }
 
 /**
- * Sends header lines byte by byte, as no client that minds its manners would. Resolves when the server closes the
- * connection, which each request asks for.
+ * Sends header lines byte by byte, as no client that minds its manners would. Resolves with the answer, or with status
+ * 0 when the server closes the connection without one.
  */
 export function sendLines(
   url: string,
@@ -85,32 +85,39 @@ export function sendLines(
     ...[`${method} ${path} HTTP/1.1`, `Host: ${host}`],
     ...(type === undefined ? [] : [`Content-Type: ${type}`]),
     ...[`Content-Length: ${Buffer.byteLength(body)}`, ...lines],
-    // Beside an Upgrade, `close` alone would make it none.
-    lines.some((line) => /^connection:/i.test(line)) ? '' : 'Connection: close\r\n',
   ];
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), hostname);
-    const chunks: Buffer[] = [];
+    let received = '';
+    socket.setEncoding('latin1');
     socket.setTimeout(5_000, () => socket.destroy(new Error('the connection was left hanging')));
     socket.on('error', (error: NodeJS.ErrnoException) => {
       // What the server did not read of a request, it resets once it has answered.
       if (!/^(ECONNRESET|EPIPE)$/.test(error.code ?? '')) reject(error);
     });
-    socket.on('data', (chunk) => chunks.push(chunk));
-    socket.on('close', () => {
-      const answer = Buffer.concat(chunks).toString('latin1');
-      const [start = '', ...rest] = answer.split('\r\n\r\n');
-      const [status = '', ...names] = start.split('\r\n');
-      resolve({
-        status: Number(/^HTTP\/1\.1 (\d+)/.exec(status)?.[1] ?? 0),
-        headers: new Headers(
-          names.map((line) => line.split(/: ?(.*)/s).slice(0, 2) as [string, string]),
-        ),
-        text: rest.join('\r\n\r\n'),
-      });
+    socket.on('data', (text) => {
+      received += text;
+      const { headers, text: soFar } = answerIn(received);
+      if (soFar.length === Number(headers.get('content-length') ?? Number.NaN)) socket.destroy();
     });
-    socket.write(Buffer.from(`${head.join('\r\n')}\r\n${body}`, 'latin1'));
+    socket.on('close', () => resolve(answerIn(received)));
+    socket.write(Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`, 'latin1'));
   });
+}
+
+function answerIn(received: string): PlainAnswer {
+  const [, start = '', text = ''] = /^(.*?)\r\n\r\n(.*)$/s.exec(received) ?? [];
+  const [status = '', ...lines] = start.split('\r\n');
+  return {
+    status: Number(/^HTTP\/1\.1 (\d+)/.exec(status)?.[1] ?? 0),
+    headers: new Headers(
+      lines.map((line) => {
+        const colon = line.indexOf(':');
+        return [line.slice(0, colon), line.slice(colon + 1).trim()];
+      }),
+    ),
+    text,
+  };
 }
 
 /** 401 in the form of the door, with a sentence for people and nothing of the inside. */
