@@ -632,6 +632,19 @@ grant execute on function app_hidden.my_organizations() to bursar_user;
 comment on function app_hidden.my_organizations() is
   'The organizations of which the current user is a member.';
 
+create function app_hidden.newest_migration() returns text
+language plpgsql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return (select left(max(m.filename), 6) from graphile_migrate.migrations m);
+end
+$$;
+
+revoke all on function app_hidden.newest_migration() from public;
+comment on function app_hidden.newest_migration() is
+  'The number of the newest migration that this database has run, such as 000006.';
+
 create function app_hidden.organizations_i_manage() returns setof uuid
 language plpgsql stable security definer parallel safe rows 1
 set search_path to pg_catalog, pg_temp
@@ -912,6 +925,49 @@ $$;
 revoke all on function app_hidden.speaker() from public;
 grant execute on function app_hidden.speaker() to bursar_user;
 comment on function app_hidden.speaker() is 'The detail of a refusal: whose rights did not suffice.';
+
+create function app_hidden.spend_gauges(
+  out open_holds bigint,
+  out held_micros numeric,
+  out unpriced_events bigint,
+  out budgets bigint,
+  out budgets_over_80_percent bigint
+)
+language plpgsql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  at constant timestamptz := clock_timestamp();
+begin
+  -- By organization, so that the index leads past all that have expired.
+  select coalesce(sum(h.holds), 0), coalesce(sum(h.micros), 0) into open_holds, held_micros
+  from app_public.organizations o
+    cross join lateral (
+      select count(*) as holds, sum(r.estimate_micros) as micros
+      from app_private.ai_spend_requests r
+      where r.organization_id = o.id and r.state = 'held' and r.expires_at > at
+    ) h;
+
+  select count(*) into unpriced_events from app_public.ai_usage_events e where e.cost_micros is null;
+
+  select count(*), count(*) filter (where most.spent_micros * 5 > b.spend_limit_micros::numeric * 4)
+  into budgets, budgets_over_80_percent
+  from app_public.group_ai_budgets b
+    join app_public.groups g on g.id = b.group_id
+    cross join lateral (
+      select max(c.spent_micros) as spent_micros
+      from app_private.ai_spend_counters c
+      where c.organization_id = g.organization_id and c.group_id = g.id
+        and (c.user_id = app_private.pool()) = (b.applies_to = 'group')
+        and c.period_start <= at and c.period_end > at
+    ) most;
+end
+$$;
+
+revoke all on function app_hidden.spend_gauges() from public;
+comment on function app_hidden.spend_gauges() is
+  'For metrics, over all organizations: open holds and what they keep in micros, usage events without a cost, budgets, and those of which more than 80 % is spent in their period, by the group or by a member where each has the limit.';
 
 create function app_hidden.user_exists(user_id uuid) returns boolean
 language sql stable security definer parallel safe
@@ -2131,11 +2187,13 @@ begin
   insert into app_private.authenticators (role_name)
   values (register_authenticator.role_name)
   on conflict do nothing;
-  -- Enough to say that a token's subject exists and to watch the features; all else goes through bursar_user.
+  -- Enough to say that a token's subject exists, to watch the features and to be watched; all else goes through bursar_user.
   execute format('grant usage on schema app_hidden to %I', role_name);
   execute format('grant execute on function app_hidden.require_user(uuid) to %I', role_name);
   execute format('grant execute on function app_hidden.user_exists(uuid) to %I', role_name);
   execute format('grant execute on function app_hidden.feature_states() to %I', role_name);
+  execute format('grant execute on function app_hidden.newest_migration() to %I', role_name);
+  execute format('grant execute on function app_hidden.spend_gauges() to %I', role_name);
 end
 $$;
 
