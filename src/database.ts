@@ -3,8 +3,8 @@ import { Client, type ClientBase, Pool, type PoolClient } from 'pg';
 import { limitResults } from './introduced-query.ts';
 import { prepareConnection } from './on-behalf.ts';
 
-/** Longer than every limit on the database's side: it ends waits for a database that does not answer. */
-const CLIENT_TIMEOUT_MS = 20_000;
+/** A little longer than every limit on the database’s side: it ends waits for a database that has fallen silent. */
+const CLIENT_TIMEOUT_MS = 12_000;
 
 /**
  * The server's connections, as its own login role.
