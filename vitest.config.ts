@@ -69,8 +69,9 @@ export default defineConfig({
     // Elsewhere machines pause at times. What passes at the second attempt is named at the end of the run. Tests that
     // make up other cases each time are not tried again.
     retry: process.env.CI === 'true' ? 1 : 0,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // So long that no machine is too slow for them; what must be fast says so itself.
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
     env: {
       GRAPHILE_ENV: 'production',
     },

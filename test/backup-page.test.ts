@@ -66,7 +66,7 @@ const PASSWORDS = { owner: 'owner', server: 'server', copyOwner: `o'c`, copyServ
 const SECRET = 'the secret of the original, of 32 bytes and more';
 const COPY_SECRET = 'the secret of the copy, which is another one';
 
-describe.skipIf(!fits)(`on PostgreSQL ${wanted}${why}`, { timeout: 60_000 }, () => {
+describe.skipIf(!fits)(`on PostgreSQL ${wanted}${why}`, { timeout: 120_000 }, () => {
   let folder: string;
   let environment: Record<string, string>;
   let original: EmbeddedPostgres;

@@ -107,7 +107,7 @@ describe('bursar serve', () => {
   });
 
   test('is ready after a few times what loading PostGraphile takes', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     // Of a processor, since a clock says little where others work too, and by ratio, for one that is slow. In turns,
     // and the best of each: whoever loads first finds nothing compiled.

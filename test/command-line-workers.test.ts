@@ -113,7 +113,7 @@ test('they share the connections of one server, and each hears of changes', asyn
     [ON, 200],
   ] as const) {
     await setAiBridge(database, state);
-    await expect.poll(() => budgetsAtOnce(10), { timeout: 10_000 }).toEqual(all(10, status));
+    await expect.poll(() => budgetsAtOnce(10), { timeout: 45_000 }).toEqual(all(10, status));
   }
 });
 
@@ -122,9 +122,10 @@ test('one that is killed is replaced, and the others answer meanwhile', async ()
   process.kill(first, 'SIGKILL');
   await expect.poll(workers, { interval: 5 }).not.toContain(first);
   expect(await budgetsAtOnce(20)).toEqual(all(20, 200));
-  await expect.poll(() => connectionsOf('bursar features'), { timeout: 10_000 }).toBe(2);
+  // PostgreSQL may still count the connection of the one that is gone.
+  await expect.poll(workers, { timeout: 45_000 }).toHaveLength(2);
+  await expect.poll(() => connectionsOf('bursar features'), { timeout: 45_000 }).toBe(2);
   const now = workers();
-  expect(now).toHaveLength(2);
   expect(now).toContain(second);
   expect(now).not.toContain(first);
   expect(await budgetsAtOnce(20)).toEqual(all(20, 200));
@@ -158,7 +159,7 @@ test('all finish what runs when SIGTERM comes, and no process stays', async () =
         () => 'let in',
         () => 'left outside',
       );
-    await expect.poll(knock, { timeout: 10_000 }).toBe('left outside');
+    await expect.poll(knock, { timeout: 45_000 }).toBe('left outside');
   } finally {
     await holder.query('rollback');
     holder.release();

@@ -31,7 +31,7 @@ async function play(environment: Record<string, string>): Promise<string> {
   const { PATH = '', TMPDIR = '/tmp', HOME = '/tmp', NODE_COMPILE_CACHE = '' } = process.env;
   const { stdout } = await run(process.execPath, [SCRIPT], {
     env: { PATH, TMPDIR, HOME, NODE_COMPILE_CACHE, ...environment },
-    timeout: 30_000,
+    timeout: 90_000,
     killSignal: 'SIGKILL',
   });
   return stdout;

@@ -108,7 +108,7 @@ async function startElsewhere(lastStatement = '') {
   return { child, output, exited };
 }
 
-describe('embedded PostgreSQL', { timeout: 60_000 }, () => {
+describe('embedded PostgreSQL', { timeout: 120_000 }, () => {
   it('keeps its data from the first start to the second', async () => {
     const first = await start();
     await query(first, 'create table kept as select 42 as answer');

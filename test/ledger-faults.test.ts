@@ -149,7 +149,7 @@ async function books() {
 }
 
 test('a database and a client that are killed lose nothing and double nothing', {
-  timeout: 30_000,
+  timeout: 90_000,
 }, async () => {
   const lanes = makeLanes(8, 60);
   const operations = new Map(lanes.flat().map((operation) => [operation.key, operation]));

@@ -66,7 +66,7 @@ function chargedOf(groups: readonly Group[], named: string | undefined): Group |
 
 test('explaining and authorizing agree with each other and with the rules', {
   retry: 0,
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await fc.assert(
     fc.asyncProperty(plan, async (given) => {

@@ -50,7 +50,7 @@ grant select (motto) on app_public.groups to bursar_user;
 --! include identity.sql
 `;
 
-describe('on a branch', { timeout: 60_000 }, () => {
+describe('on a branch', { timeout: 120_000 }, () => {
   test('a migration that runs once only is refused, with advice', async () => {
     project.git('switch', '--quiet', '--create', 'feature');
     await project.write(CURRENT, 'alter table app_public.groups add column motto text;\n');
@@ -150,7 +150,7 @@ describe('on a branch', { timeout: 60_000 }, () => {
   });
 });
 
-describe('on the way to main', { timeout: 60_000 }, () => {
+describe('on the way to main', { timeout: 120_000 }, () => {
   test('everything that is wrong is named at once, with what mends it', async () => {
     project.git('switch', '--quiet', '--create', 'careless');
     const file = await project.addMigration(

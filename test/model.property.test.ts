@@ -155,7 +155,7 @@ const sqlWritable = (caller: Caller, groups: readonly Group[]): Promise<string[]
     return written.toSorted();
   });
 
-test('each door shows and allows what the model says', { timeout: 60_000, retry: 0 }, async () => {
+test('each door shows and allows what the model says', { timeout: 120_000, retry: 0 }, async () => {
   await fc.assert(
     fc.asyncProperty(generated, async (g) => {
       const universe = build(g);

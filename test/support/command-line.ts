@@ -26,8 +26,8 @@ export type Command = {
 const COMMAND = join(import.meta.dirname, '../../src/bursar.ts');
 /** What the npm scripts db:* run. */
 export const DB_COMMAND = join(import.meta.dirname, '../../src/migrations/command-line.ts');
-/** Whoever forgets to end a command must not keep it for longer than this, unless they say so. */
-const LONGEST_MS = 60_000;
+/** Whoever forgets to end a command must not keep it for longer than this. */
+const LONGEST_MS = 90_000;
 
 const running = new Set<ChildProcess>();
 
@@ -70,7 +70,7 @@ export function start(
   return {
     pid: child.pid ?? 0,
     stdout: () => stdout,
-    async says(pattern, withinMs = 15_000) {
+    async says(pattern, withinMs = 45_000) {
       for (const end = Date.now() + withinMs; ; await sleep(20)) {
         const found = pattern.exec(stdout);
         if (found) return found[1] ?? found[0];

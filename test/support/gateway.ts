@@ -2,12 +2,12 @@ import { Client } from 'pg';
 import { speakingFor } from './as-user.ts';
 import type { Connection } from './ledger.ts';
 
-/** Nothing was written: a gateway sends it again, as docs/gateways.md says. */
-const LOCK_TIMEOUT = '55P03';
+/** A lock or a statement that took too long. Nothing was written: a gateway sends it again, as docs/gateways.md says. */
+const TOO_LATE: readonly unknown[] = ['55P03', '57014'];
 
 /** A connection of its own that speaks for the gateway, as the server's connections do. */
 export type Gateway = {
-  /** Runs `work` in one transaction; again, when a lock did not come in time on a busy machine. */
+  /** Runs `work` in one transaction; again, when it did not come to its turn in time on a busy machine. */
   call<T>(work: (db: Connection) => Promise<T>): Promise<T>;
   end(): Promise<void>;
 };
@@ -24,7 +24,7 @@ export async function connectGateway(url: string, userId: string): Promise<Gatew
         try {
           return await speakingFor(client, userId, 'rest', () => work(db));
         } catch (error) {
-          if ((error as { code?: unknown }).code !== LOCK_TIMEOUT || attempt === 5) throw error;
+          if (!TOO_LATE.includes((error as { code?: unknown }).code) || attempt === 5) throw error;
         }
       }
     },

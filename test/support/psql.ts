@@ -51,7 +51,7 @@ export async function runPsql(run: PsqlRun): Promise<PsqlEnded> {
         ...{ PATH, LC_ALL: 'C.UTF-8', PGPASSWORD: password, PGPASSFILE: '/dev/null' },
         ...run.env,
       },
-      timeout: 15_000,
+      timeout: 45_000,
       killSignal: 'SIGKILL',
     },
   );
