@@ -46,13 +46,32 @@ export function withoutShadow<T>(
     await root.query('set statement_timeout to 0');
     const shadow = shadowOf(root, urls);
     await root.query('select pg_advisory_lock(hashtext($1))', [`bursar shadow ${shadow}`]);
-    await orExplained(root.query(`drop database if exists ${shadow} with (force)`));
+    await orExplained(dropDatabase(root, shadow));
     try {
       return await work(root);
     } finally {
       await sleep(RUNNER_KEEPS_POOL_MS);
     }
   });
+}
+
+/**
+ * With force nobody but a superuser may end a superuser's process, and PostgreSQL's own that vacuums is one; without it,
+ * that one is told to leave, and others are waited for.
+ */
+async function dropDatabase(root: Client, name: string): Promise<void> {
+  const drop = `drop database if exists ${name}`;
+  for (let attempt = 1; ; attempt += 1) {
+    const isForced = attempt % 2 === 1;
+    try {
+      await root.query(isForced ? `${drop} with (force)` : drop);
+      return;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      const mayPass = code === (isForced ? '42501' : '55006');
+      if (!mayPass || attempt === 6) throw error;
+    }
+  }
 }
 
 function shadowOf(root: Client, urls: WorkflowUrls): string {
