@@ -51,7 +51,7 @@ test('while all connections wait for a lock callers hear so within seconds, and 
   await expectNothingLost(load, shop);
   expectOnlyUnavailable(load, { orTimeout: true });
   expect(load.broken).toEqual([]);
-  expect(load.refusals.length).toBeGreaterThanOrEqual(POOL_SIZE);
+  expect(load.refusals.length).toBeGreaterThan(POOL_SIZE);
   // 5 s for a connection or a lock, and what a busy machine takes.
   expect(Math.max(...load.refusals.map(({ ms }) => ms))).toBeLessThan(8_000);
   const { first, last } = recoveryAfter(free, load);

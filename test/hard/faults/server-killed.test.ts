@@ -21,7 +21,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-const ROUNDS = 3;
+const ROUNDS = 2;
 
 test('kill -9 of the server in the middle of mutations loses nothing and doubles nothing', async ({
   task,

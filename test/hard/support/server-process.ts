@@ -5,6 +5,9 @@ import { SECRET } from '../../support/server.ts';
 
 export const POOL_SIZE = 5;
 
+/** A line of the log, by the level's name or number. */
+const ERROR = /"level":("error"|"fatal"|50|60)/;
+
 export type ServerProcess = {
   readonly url: string;
   readonly port: number;
@@ -12,10 +15,8 @@ export type ServerProcess = {
   /** Megabytes that it has in memory. */
   memory(): number;
   kill(): Promise<void>;
-  /** As whoever rolls out a new version stops it. Fails when it did not end well. */
+  /** As whoever rolls out a new version stops it. Fails when it did not end well, or has logged an error of its own. */
   stop(): Promise<void>;
-  /** What it has logged as an error of its own. */
-  readonly errors: Promise<string[]>;
 };
 
 /** `bursar serve` in a process of its own, which can be killed and measured. */
@@ -52,9 +53,8 @@ export async function startServer(
       command.kill('SIGTERM');
       const { code, signal, stderr } = await command.ended;
       if (code !== 0) throw new Error(`The server ended with ${signal ?? code}: ${stderr}`);
+      const errors = stderr.split('\n').filter((line) => ERROR.test(line));
+      if (errors.length > 0) throw new Error(`The server has logged ${errors.join('\n')}`);
     },
-    errors: command.ended.then(({ stderr }) =>
-      stderr.split('\n').filter((line) => /"level":"(error|fatal)"/.test(line)),
-    ),
   };
 }
