@@ -150,3 +150,8 @@ export function lastStatements(database: TestDatabase): Promise<readonly string[
     return rows.map((row) => row.statement);
   });
 }
+
+/** Connections that nobody used for a while are closed; any other change is a statement. */
+export function expectNothingExecuted(before: readonly string[], after: readonly string[]): void {
+  expect(after.filter((statement) => !before.includes(statement))).toEqual([]);
+}
