@@ -22,13 +22,18 @@ export function healthRoutes(readiness: Readiness): Router {
 }
 
 const OLD = 'The database is older than this server: run bursar migrate.';
+const READ_ONLY = 'The database is a standby: it takes no writes.';
 const AWAY = 'The database does not answer.';
 
 /** @param needed The newest migration that came with this code; a database may have newer ones. */
 export function readinessOf(pool: Pool, needed: string): Readiness {
   return async () => {
     try {
-      return (await isOlder(pool, needed)) ? OLD : undefined;
+      if (await isOlder(pool, needed)) return OLD;
+      const { rows } = await pool.query<{ is_standby: boolean }>(
+        'select pg_is_in_recovery() as is_standby',
+      );
+      return rows[0]?.is_standby === true ? READ_ONLY : undefined;
     } catch {
       return AWAY;
     }

@@ -100,6 +100,7 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
       url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
       async stop() {
         isStopping = true;
+        sendAway(server);
         await sleep(configuration.drainSeconds * 1_000);
         await close(server);
         await letGo();
@@ -142,12 +143,15 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-async function close(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // A connection that is kept alive is busy at one moment, and would bring new requests the next.
+/** A connection that is kept alive is busy at one moment, and would bring new requests the next. */
+function sendAway(server: Server): void {
   server.prependListener('request', (_request, response) =>
     response.setHeader('Connection', 'close'),
   );
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const idle = setInterval(() => server.closeIdleConnections(), 20);
   const timer = setTimeout(() => server.closeAllConnections(), LAST_ORDERS_MS);
   await closed;

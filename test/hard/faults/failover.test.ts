@@ -51,6 +51,11 @@ test('a primary that dies is followed by its standby, and nothing that was ackno
   line.leadTo(standby.postgres.port);
   line.reset();
   await sleep(1_500);
+  const ready = await fetch(`${server.url}/readyz`);
+  expect([ready.status, await ready.text()]).toEqual([
+    503,
+    'The database is a standby: it takes no writes.\n',
+  ]);
   await standby.promote();
   const promoted = performance.now();
   await load.progress(200);
