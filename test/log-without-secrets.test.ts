@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { signToken } from '../src/identity.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { logOf } from './support/log.ts';
+import { whileRaising } from './support/raising.ts';
 import { SECRET, startTestServer, type TestServer } from './support/server.ts';
 import { now, token } from './support/tokens.ts';
 import { createWorld, type World } from './support/world.ts';
@@ -15,11 +16,12 @@ let server: TestServer;
 beforeAll(async () => {
   database = await createTestDatabase();
   world = await createWorld(database.owner);
-  server = await startTestServer(database);
+  // As much as there is.
+  server = await startTestServer(database, { logLevel: 'info' });
 });
 
 afterAll(async () => {
-  await server?.stop();
+  await logOf(async () => server?.stop());
   await database?.drop();
 });
 
@@ -83,4 +85,55 @@ test('no token, no key, no password and no body is in the log', async () => {
   const signatures = tokens.map((bearer) => bearer.split('.').at(-1) ?? '');
   for (const secret of [SECRET, `:${password}@`, WRITTEN, 'Bearer', ...tokens, ...signatures])
     expect(text).not.toContain(secret);
+});
+
+test('no header, path, query string, literal or variable is in the log, whatever goes wrong', async () => {
+  const { member, owner } = world.people;
+  const password = new URL(database.urls.authenticator).password;
+  const marker = 'MARKER-of-a-caller';
+  const token = (await server.tokenOf(owner)) ?? '';
+  const { log } = await logOf(async () => {
+    const post = (path: string, body: string, headers: Record<string, string> = {}) =>
+      server.request(owner, path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body,
+      });
+    const graphql = (query: string, variables: object) =>
+      post('/graphql', JSON.stringify({ query, variables }));
+    await server.request(null, `/api/v2/groups/${world.group}/ai/budget`, {
+      headers: { authorization: `Bearer ${marker}` },
+    });
+    await server.request(null, '/graphql', { headers: { authorization: `Basic ${marker}` } });
+    await server.request(member, `/nothing/${marker}?token=${marker}`, {
+      headers: { cookie: marker, 'x-api-key': marker },
+    });
+    await post('/api/v2/ai/usage', JSON.stringify({ events: [{ id: marker }] }));
+    await post('/api/v2/ai/spend/authorize', marker);
+    await graphql(
+      'query($m: String) { groups(filter: { name: { equalTo: $m } }) { nodes { id } } }',
+      { m: marker },
+    );
+    await graphql(
+      `{ groups(filter: { name: { equalTo: "${marker}" } }) { nodes { id nothing } } }`,
+      {},
+    );
+    await graphql('mutation($i: UpdateGroupInput!) { updateGroup(input: $i) { group { name } } }', {
+      i: { id: world.group, patch: { name: marker } },
+    });
+    await whileRaising(database.owner, 'app_hidden.require_user(uuid)', 'XX000', async () => {
+      await graphql(
+        'query($m: String) { groups(filter: { name: { equalTo: $m } }) { nodes { id } } }',
+        { m: marker },
+      );
+      await post('/api/v2/ai/usage', JSON.stringify({ events: [], [marker]: 1 }));
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  });
+  expect(log.length).toBeGreaterThan(10);
+  const text = JSON.stringify(log);
+  for (const secret of [marker, token, token.split('.')[2] ?? '', SECRET]) {
+    expect(text).not.toContain(secret);
+  }
+  expect(text).not.toMatch(new RegExp(`:${password}@|Bearer |postgres://`));
 });
