@@ -167,7 +167,7 @@ describe("the server's login role", () => {
     }
   });
 
-  test('may execute three functions of its own, and no other', async () => {
+  test('may execute five functions of its own, and no other', async () => {
     const { rows } = await database.owner.query<{ name: string }>(
       `select p.oid::regprocedure::text as name from pg_proc p
        where p.pronamespace::regnamespace::text like 'app\\_%'
@@ -176,7 +176,9 @@ describe("the server's login role", () => {
     );
     expect(rows.map((row) => row.name)).toEqual([
       'app_hidden.feature_states()',
+      'app_hidden.newest_migration()',
       'app_hidden.require_user(uuid)',
+      'app_hidden.spend_gauges()',
       'app_hidden.user_exists(uuid)',
     ]);
   });
