@@ -20,7 +20,6 @@ import { Metrics } from './metrics.ts';
 import { MIGRATIONS_FOLDER } from './migrate.ts';
 import { trackRequests } from './request.ts';
 import { answerError, noSuchRoute } from './rest/answers.ts';
-import { startTracing } from './tracing.ts';
 import { metricsOfAll } from './worker-metrics.ts';
 
 export type RunningServer = {
@@ -35,7 +34,11 @@ const LAST_ORDERS_MS = 10_000;
 export async function serve(configuration: ServerConfiguration): Promise<RunningServer> {
   const { authDatabaseUrl, listenDatabaseUrl, poolSize, host, port } = configuration;
   setLogLevel(configuration.logLevel);
-  const tracing = await startTracing(configuration.traces);
+  // What OpenTelemetry needs is loaded for whoever wants it.
+  const tracing =
+    configuration.traces === undefined
+      ? undefined
+      : await (await import('./tracing.ts')).startTracing(configuration.traces);
   const verify = await createTokenVerifier(configuration.tokens);
   const broken = (error: Error) => logWarning('A database connection broke.', error);
   const pool = createPool(authDatabaseUrl, poolSize, configuration.resultLimit, broken);

@@ -7,6 +7,15 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import {
+  defaultResource,
+  detectResources,
+  envDetector,
+  resourceFromAttributes,
+} from '@opentelemetry/resources';
+import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import type { Request } from 'express';
 import { logWarning } from './log.ts';
 
@@ -31,27 +40,18 @@ export type RequestTrace = {
 };
 
 /**
- * Nothing where no collector is named: nothing is loaded then, and nothing measured. The collector gets OTLP over HTTP;
- * OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say what this server is called there.
+ * Sends traces to a collector, which gets OTLP over HTTP. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say what this
+ * server is called there.
  */
-export async function startTracing(url: string | undefined): Promise<Tracing | undefined> {
-  if (url === undefined) return undefined;
-  const [{ BatchSpanProcessor, TracerProvider }, { OTLPTraceExporter }, resources, core] =
-    await Promise.all([
-      import('@opentelemetry/sdk-trace'),
-      import('@opentelemetry/exporter-trace-otlp-http'),
-      import('@opentelemetry/resources'),
-      import('@opentelemetry/core'),
-    ]);
+export function startTracing(url: string): Tracing {
   const provider = new TracerProvider({
-    resource: resources
-      .defaultResource()
-      .merge(resources.resourceFromAttributes({ 'service.name': 'bursar' }))
-      .merge(resources.detectResources({ detectors: [resources.envDetector] })),
+    resource: defaultResource()
+      .merge(resourceFromAttributes({ 'service.name': 'bursar' }))
+      .merge(detectResources({ detectors: [envDetector] })),
     spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url }) })],
   });
   const tracer = provider.getTracer('bursar');
-  const propagator = new core.W3CTraceContextPropagator();
+  const propagator = new W3CTraceContextPropagator();
   const parentOf = (request: Request) =>
     propagator.extract(context.active(), request.headers, {
       get: (headers: Request['headers'], name) => headers[name],
