@@ -12,6 +12,13 @@ function exactInteger(text: string): string {
   throw new GraphQLError(`"${shortened(text)}" is no whole number from ${SMALLEST} to ${LARGEST}.`);
 }
 
+function decimal(value: unknown): string {
+  const text = typeof value === 'number' ? String(value) : value;
+  if (typeof text === 'string' && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(text))
+    return text;
+  throw new GraphQLError(`${shortened(JSON.stringify(value) ?? 'undefined')} is no number.`);
+}
+
 function shortened(text: string): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
@@ -22,11 +29,24 @@ function shortened(text: string): string {
  */
 export const ExactNumbersPlugin: GraphileConfig.Plugin = {
   name: 'BursarExactNumbersPlugin',
-  description: 'Refuses BigInt values that are not exact integers of 64 bits',
+  description:
+    'Refuses BigInt values that are not exact integers of 64 bits, and BigFloat values that are no numbers',
   version: '1.0.0',
   schema: {
     hooks: {
       GraphQLScalarType(config) {
+        if (config.name === 'BigFloat') {
+          return {
+            ...config,
+            parseValue: decimal,
+            parseLiteral: (node) =>
+              decimal(
+                node.kind === Kind.INT || node.kind === Kind.FLOAT || node.kind === Kind.STRING
+                  ? node.value
+                  : node.kind,
+              ),
+          };
+        }
         if (config.name !== 'BigInt') return config;
         return {
           ...config,

@@ -11,6 +11,7 @@ import { Caller } from '../src/on-behalf.ts';
 import { noteOperation } from '../src/request.ts';
 import { createAuthorizationsCountedPlugin } from './authorizations-counted.ts';
 import { BehaviorMemoryPlugin } from './behavior-memory.ts';
+import { DatesAndTimesPlugin } from './dates-and-times.ts';
 import { DescriptionsPlugin } from './descriptions.ts';
 import { createErrorsPlugin, createMaskError, type ErrorLog } from './errors.ts';
 import { ExactNumbersPlugin } from './exact-numbers.ts';
@@ -47,6 +48,7 @@ export function createPreset(options: {
       NamesPlugin,
       DescriptionsPlugin,
       ExactNumbersPlugin,
+      DatesAndTimesPlugin,
       RefusedUpdatesPlugin,
       SignedInMutationsPlugin,
       createKnownCallersPlugin(options.pool),

@@ -238,3 +238,65 @@ describe('VALIDATION_FAILED names the field', () => {
     expect((await post({ query, variables: { group } })).errors).toMatchObject(refused(field));
   });
 });
+
+describe('dates, times and decimals', () => {
+  const ask = (field: string, type: string, value: string) =>
+    post(
+      `{"query": "query($v: ${type}) { aiUsageEvents(filter: { ${field}: { greaterThan: $v } }) { totalCount } }", "variables": {"v": ${value}}}`,
+    );
+
+  test.each([
+    ['occurredAt', 'Datetime', '"2026-11-23T12:00:00Z"'],
+    ['occurredAt', 'Datetime', '"2026-11-23 12:00:00.123456+01:30"'],
+    ['occurredAt', 'Datetime', '"2024-02-29"'],
+    ['occurredAt', 'Datetime', '"infinity"'],
+    ['costMicros', 'BigFloat', '"1.5"'],
+    ['costMicros', 'BigFloat', '1e3'],
+    ['costMicros', 'BigFloat', '"12345678901234567890.123456"'],
+  ])('%s: %s = %s is one', async (field, type, value) => {
+    expect(await ask(field, type, value)).toMatchObject({ status: 200, errors: [] });
+  });
+
+  test.each([
+    ['occurredAt', 'Datetime', '"now"'],
+    ['occurredAt', 'Datetime', '"2026-02-29T00:00:00Z"'],
+    ['occurredAt', 'Datetime', '"23/11/2026"'],
+    ['occurredAt', 'Datetime', '20261123'],
+    ['occurredAt', 'Datetime', '["2026-11-23"]'],
+    ['occurredAt', 'Datetime', '{}'],
+    ['costMicros', 'BigFloat', '"NaN"'],
+    ['costMicros', 'BigFloat', '"1 000"'],
+    ['costMicros', 'BigFloat', '{"a": 1}'],
+    ['costMicros', 'BigFloat', '1e400'],
+  ])('%s: %s = %s is none, and the answer says so', async (field, type, value) => {
+    const { status, errors } = await ask(field, type, value);
+    expect(status).toBe(400);
+    expect(errors).toEqual([
+      expect.objectContaining({
+        message: expect.stringMatching(/ is no (date|time|number)\b/),
+        extensions: expect.objectContaining({ code: 'VALIDATION_FAILED' }),
+      }),
+    ]);
+  });
+
+  test('the field is named', async () => {
+    const { errors } = await post({
+      query: 'query($f: AiUsageEventFilter) { aiUsageEvents(filter: $f) { totalCount } }',
+      variables: { f: { occurredAt: { lessThan: 'yesterday' } } },
+    });
+    expect(errors[0]?.extensions).toEqual({ code: 'VALIDATION_FAILED', field: 'lessThan' });
+  });
+
+  test('a null in a filter is refused, and says what asks for nothing', async () => {
+    const { errors } = await post({
+      query: 'query($f: GroupFilter) { groups(filter: $f) { totalCount } }',
+      variables: { f: { name: { equalTo: null } } },
+    });
+    expect(errors).toEqual([
+      expect.objectContaining({
+        message: 'A filter has no null; isNull asks for it.',
+        extensions: { code: 'VALIDATION_FAILED', field: 'filter' },
+      }),
+    ]);
+  });
+});

@@ -1,0 +1,215 @@
+import fc from 'fast-check';
+
+/** A value as JSON text, since some of the worst can't be said in JavaScript: 1e400, a key that comes twice. */
+export type JsonText = string;
+
+const text = (value: unknown): JsonText => JSON.stringify(value);
+
+const NUMBERS = [
+  '0',
+  '-0',
+  '1.0',
+  '1.5',
+  '1e3',
+  '1e400',
+  '-1e400',
+  '1e-400',
+  '2147483647',
+  '2147483648',
+  '-2147483649',
+  '9007199254740993',
+  '9223372036854775807',
+  '9223372036854775808',
+  '-9223372036854775809',
+  '1'.repeat(400),
+  `0.${'1'.repeat(400)}`,
+];
+const AS_TEXT = [
+  ...NUMBERS,
+  '',
+  ' ',
+  ' 1',
+  '1 ',
+  '+1',
+  '0x10',
+  '1_000',
+  '٣',
+  'NaN',
+  'nan',
+  'Infinity',
+  '-Infinity',
+  'inf',
+];
+const TEXTS = [
+  '',
+  ' ',
+  '\u0000',
+  'a\u0000b',
+  '\ud800',
+  '\udc00x',
+  '\u202e',
+  '\ufeff',
+  '\u0085',
+  '😀'.repeat(1_000),
+  'é'.normalize('NFD'),
+  'x'.repeat(1),
+  'x'.repeat(256),
+  'x'.repeat(50_000),
+  '%',
+  '_%\\',
+  '\\',
+  "'",
+  '"',
+  "'; drop table users; --",
+  '$1',
+  '{}',
+  '[]',
+  'null',
+  '../../etc/passwd',
+  '<script>',
+  '\r\nX: y',
+  'constructor',
+  '__proto__',
+  'toString',
+];
+const TIMES = [
+  '294276-12-31T23:59:59.999999Z',
+  '294277-01-01T00:00:00Z',
+  '-4713-11-24T00:00:00Z',
+  '4714-11-24 BC',
+  '4713-01-01 BC',
+  '0000-01-01T00:00:00Z',
+  '9999-12-31T23:59:60Z',
+  '10000-01-01T00:00:00Z',
+  '2026-02-30T00:00:00Z',
+  '2026-02-29',
+  '2026-13-01',
+  '2026-01-01T24:00:00Z',
+  '2026-01-01T25:00:00Z',
+  '2026-01-01T00:00:00+99:99',
+  '2026-01-01T00:00:00+15:59:59',
+  '2026-01-01 00:00:00 Mars/Olympus',
+  'infinity',
+  '-infinity',
+  'now',
+  'today',
+  'epoch',
+  'tomorrow',
+  'allballs',
+  'January 8, 1999',
+  'J2451187',
+  '20260101T000000Z',
+  '1',
+  '1e3',
+];
+const UUIDS = [
+  '00000000-0000-0000-0000-000000000000',
+  'ffffffff-ffff-ffff-ffff-ffffffffffff',
+  '{00000000-0000-4000-8000-000000000000}',
+  '00000000000040008000000000000000',
+  '00000000-0000-4000-8000-00000000000',
+  '00000000-0000-4000-8000-0000000000000',
+  'g0000000-0000-4000-8000-000000000000',
+  '0000-00000000-4000-8000-000000000000',
+  ' 00000000-0000-4000-8000-000000000000',
+];
+const base64 = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64');
+const CURSORS = [
+  '',
+  'x',
+  '====',
+  base64(''),
+  base64('null'),
+  base64('[]'),
+  base64([]),
+  base64(['natural', 1]),
+  base64(['natural', -1]),
+  base64(['natural', 1e300]),
+  base64(['primary_key_asc']),
+  base64(['primary_key_asc', null]),
+  base64(['primary_key_asc', {}]),
+  base64(['0123456789', 'x'.repeat(1_000)]),
+  base64({ a: 1 }),
+  base64('[1,'),
+  base64([[], [[]]]),
+  base64(['', '', '', '']),
+];
+const NODE_IDS = [
+  ...CURSORS,
+  base64(['Group', 'x']),
+  base64(['Group', null]),
+  base64(['Group']),
+  base64(['Group', {}]),
+  base64(['Nothing', 1]),
+  base64(['Query']),
+  'query',
+  base64(['User', '\u0000']),
+  base64(['GroupMember', 'x']),
+  base64(['__proto__', 1]),
+];
+
+const nested = (depth: number, open: string, close: string) =>
+  open.repeat(depth) + close.repeat(depth);
+const JSONS: readonly JsonText[] = [
+  nested(100, '[', ']'),
+  nested(10_000, '[', ']'),
+  `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`,
+  '{"__proto__": {"a": 1}}',
+  '{"a": 1, "a": 2}',
+  '{"constructor": {"prototype": 1}}',
+  '"\\u0000"',
+  '"\\ud800"',
+  '{"\\u0000": 1}',
+  '[1e400]',
+  '[{"provider": "a", "model": "b"}]',
+  '[null]',
+  '[[]]',
+  '{}',
+  '[]',
+  text('[]'),
+  text('{"a":'),
+  text('x'.repeat(50_000)),
+];
+const OTHERS: readonly JsonText[] = [
+  'null',
+  'true',
+  'false',
+  '"true"',
+  '[]',
+  '{}',
+  '[null]',
+  '[[]]',
+  '{"a": 1}',
+  '[1, 2]',
+  '{"__proto__": 1}',
+];
+
+const BY_TYPE: Readonly<Record<string, readonly JsonText[]>> = {
+  Int: [...NUMBERS, ...AS_TEXT.map(text)],
+  Float: [...NUMBERS, ...AS_TEXT.map(text)],
+  BigInt: [...NUMBERS, ...AS_TEXT.map(text)],
+  BigFloat: [...NUMBERS, ...AS_TEXT.map(text)],
+  Datetime: [...TIMES.map(text), ...NUMBERS],
+  Date: [...TIMES.map(text), ...NUMBERS],
+  UUID: [...UUIDS.map(text), ...TEXTS.map(text)],
+  Cursor: CURSORS.map(text),
+  ID: NODE_IDS.map(text),
+  JSON: JSONS,
+  String: TEXTS.map(text),
+  Boolean: OTHERS,
+};
+
+const everything = Object.values(BY_TYPE).flat();
+
+/** What a field of this type should never have been sent, and now and then what it may have. */
+export function hostileValues(type: string): fc.Arbitrary<JsonText> {
+  const known = BY_TYPE[type] ?? [...TEXTS, 'ASC', 'desc'].map(text);
+  return fc.oneof(
+    { weight: 6, arbitrary: fc.constantFrom(...known) },
+    { weight: 2, arbitrary: fc.constantFrom(...OTHERS) },
+    { weight: 1, arbitrary: fc.constantFrom(...everything) },
+    { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 40 }).map(text) },
+    { weight: 1, arbitrary: fc.json({ maxDepth: 3 }) },
+  );
+}
