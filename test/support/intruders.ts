@@ -25,7 +25,7 @@ export type Answer = {
   readonly code: string;
   readonly rows: readonly object[];
   readonly rowCount: number;
-  /** Rows, notices and errors with their details, as one text. */
+  /** Rows, what was copied, notices and errors with their details, as one text. */
   readonly text: string;
 };
 
@@ -115,6 +115,9 @@ class Session {
     this.#client = new Client({ connectionString });
     this.#client.on('notice', (notice) => this.#notices.push(said(notice)));
     this.#client.on('error', () => {});
+    this.#client.connection.on('copyData', ({ chunk }: { chunk: Buffer }) =>
+      this.#notices.push({ copied: chunk.toString() }),
+    );
     this.#prelude = prelude;
   }
 

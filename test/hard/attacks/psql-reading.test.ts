@@ -92,6 +92,7 @@ const READINGS: Readonly<Record<string, Reading>> = {
     `prepare mine as select * from app_public.${t}`,
     'execute mine',
   ],
+  'copy to the client': (t) => [`copy (select * from app_public.${t}) to stdout`],
   query_to_xml: (t) => [`select query_to_xml('select * from app_public.${t}', true, false, '')`],
   table_to_xml: (t) => [`select table_to_xml('app_public.${t}', true, false, '')`],
   'schema_to_xml, of everything': (t) =>
