@@ -1,6 +1,9 @@
 import { Client, DatabaseError } from 'pg';
 import { expect } from 'vitest';
+import { withClient } from '../../src/database.ts';
+import { speakingFor } from './as-user.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
+import { eventOf, record } from './ledger.ts';
 import { createWorld, type World } from './world.ts';
 
 // Sessions that try what they may not, and what stands where none of them may look.
@@ -61,6 +64,18 @@ export async function createLair(): Promise<Lair> {
   await set(
     'update app_public.group_ai_budgets set spend_limit_micros = 987654321 where group_id = $1',
     [foreignGroup],
+  );
+  await withClient(database.urls.authenticator, (gateway) =>
+    speakingFor(gateway, people.ai_gateway, 'rest', () =>
+      record(gateway, [
+        eventOf(foreigner, {
+          organization_id: foreignOrganization,
+          group_id: foreignGroup,
+          model: 'one',
+          input_tokens: 7,
+        }),
+      ]),
+    ),
   );
   await database.owner.query('analyze');
   const secrets = [...SECRET_NAMES, foreignOrganization, foreignGroup, foreigner];
