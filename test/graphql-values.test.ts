@@ -286,17 +286,4 @@ describe('dates, times and decimals', () => {
     });
     expect(errors[0]?.extensions).toEqual({ code: 'VALIDATION_FAILED', field: 'lessThan' });
   });
-
-  test('a null in a filter is refused, and says what asks for nothing', async () => {
-    const { errors } = await post({
-      query: 'query($f: GroupFilter) { groups(filter: $f) { totalCount } }',
-      variables: { f: { name: { equalTo: null } } },
-    });
-    expect(errors).toEqual([
-      expect.objectContaining({
-        message: 'A filter has no null; isNull asks for it.',
-        extensions: { code: 'VALIDATION_FAILED', field: 'filter' },
-      }),
-    ]);
-  });
 });
