@@ -82,6 +82,23 @@ const GENERATED_REFUSALS: readonly [RegExp, CallerError][] = [
     new CallerError('VALIDATION_FAILED', 'The filter {} says nothing.', { field: 'filter' }),
   ],
   [
+    /^Null literals are forbidden/,
+    new CallerError(
+      'VALIDATION_FAILED',
+      'A filter compares with a value, and null is none: isNull asks for it.',
+      { field: 'filter' },
+    ),
+  ],
+  [
+    // `having` offers each aggregate for each column, and compares how many there are with a time as well.
+    /^function (?:sum|avg|stddev_\w+|var_\w+)\([a-z ]+\) does not exist$|^operator does not exist: bigint [=<>!]+ (?:timestamp|date)/,
+    new CallerError(
+      'VALIDATION_FAILED',
+      'Groups can be told by the least and the greatest of dates and times, and by nothing else of them.',
+      { field: 'having' },
+    ),
+  ],
+  [
     /^Maximum call stack size exceeded/,
     new CallerError('VALIDATION_FAILED', 'A value is nested too deep.'),
   ],

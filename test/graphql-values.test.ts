@@ -196,6 +196,22 @@ describe('VALIDATION_FAILED names the field', () => {
     ],
     ['an empty filter', 'filter', { query: '{ groups(filter: {}) { totalCount } }' }],
     [
+      'null in a filter',
+      'filter',
+      { query: LIST, variables: { filter: { id: { equalTo: null } } } },
+    ],
+    ['null as a filter', 'filter', { query: LIST, variables: { filter: { id: null } } }],
+    ...['sum', 'average', 'stddevSample', 'variancePopulation', 'distinctCount'].map(
+      (of): [string, string, object] => [
+        `the ${of} of days`,
+        'having',
+        {
+          query: `{ aiSpendDailies { groupedAggregates(groupBy: [MODEL],
+            having: { ${of}: { day: { greaterThan: "2026-11-01T00:00:00Z" } } }) { keys } } }`,
+        },
+      ],
+    ),
+    [
       'an empty list',
       'filter',
       { query: '{ organizations(filter: { groups: { some: {} } }) { totalCount } }' },
