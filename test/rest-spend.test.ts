@@ -305,7 +305,14 @@ describe('a field that is refused', () => {
     const zone = '2025-01-01T00:00 Europe/Nowhere';
     const answer = await post(SETTLE, { ...settlement, occurred_at: zone });
     await expectProblem(answer, 400, 'occurred_at', /Nowhere/);
-    expect((await post(AUTHORIZE, call({ model: 'a\u0000b' }))).status).toBe(400);
+    await expectProblem(
+      await post(AUTHORIZE, call({ model: 'a\u0000b' })),
+      400,
+      'model',
+      /without NUL/,
+    );
+    const events = [event(), event({ provider: 'a\u0000b' })];
+    await expectProblem(await post(USAGE, { events }), 400, 'events[1].provider', /NUL/);
     const foreign = call({ group_id: world.foreignGroup });
     expect((await post(AUTHORIZE, foreign)).status).toBe(400);
   });

@@ -19,7 +19,11 @@ const reader =
   };
 
 export const uuid = reader('a UUID', (value) => UUID.test(value));
-export const text = reader('text', (value) => value.isWellFormed());
+/** PostgreSQL has no NUL in texts, and does not say which of them had one. */
+export const text = reader(
+  'text without NUL',
+  (value) => value.isWellFormed() && !value.includes('\0'),
+);
 export const whole: FieldReader = wholeNumber;
 export const time = reader('a time such as "2026-11-23T12:00:00Z"', isTime);
 

@@ -71,6 +71,9 @@ function requireFlat(event: unknown, where: string): void {
     if (typeof value === 'string' && !value.isWellFormed()) {
       refuse(`${where}.${key.slice(0, 60)}`, 'has half a character (a lone surrogate)');
     }
+    if (typeof value === 'string' && value.includes('\0')) {
+      refuse(`${where}.${key.slice(0, 60)}`, 'has a character that can’t be stored (NUL)');
+    }
   }
 }
 
