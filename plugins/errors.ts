@@ -128,7 +128,7 @@ export function inGraphQLCase(field: string): string {
 function fieldAtFault(error: GraphQLError): string | undefined {
   const message = error.message.slice(0, 2_000);
   const named =
-    /^Variable "\$\w+" got invalid value .{0,1500}? at "(?:[\w.[\]]*\.)?(\w+)(?:\[\d+\])*"[;,]/s.exec(
+    /^Variable "\$\w+" got invalid value .{0,1500}? at "[\w.[\]]*\.(\w+)(?:\[\d+\])*"[;,]/s.exec(
       message,
     ) ??
     /^Field "(?:\w+\.)?(\w+)" (?:of required type|is not defined by type)/.exec(message) ??

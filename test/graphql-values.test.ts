@@ -178,6 +178,14 @@ describe('VALIDATION_FAILED names the field', () => {
       'in',
       { query: LIST, variables: { filter: { id: { in: ['x'] } } } },
     ],
+    [
+      'an element of a list that is a variable',
+      'orderBy',
+      {
+        query: 'query ($v: [GroupOrderBy!]) { groups(orderBy: $v) { totalCount } }',
+        variables: { v: [null] },
+      },
+    ],
     ['an unknown member', 'nope', { query: LIST, variables: { filter: { nope: 1 } } }],
     ['an enum', 'entitlement', { query: SET, variables: { to: 'nope' } }],
     ['JSON of the wrong form', 'seed', { query: SEED, variables: { seed: {} } }],
