@@ -169,23 +169,32 @@ function unnamed({ body, slot, refusedAs }: Answer): string | undefined {
   const names = [slot.argument, ...slot.inner];
   const where = `${slot.path.map(({ name }) => name).join('.')}(${names.join('.')})`;
   const { field } = error.extensions ?? {};
-  if (field === undefined) {
-    return FIELDLESS.some((text) => text.test(error.message))
-      ? undefined
-      : `${where} is not named: ${error.message.slice(0, 150)}`;
-  }
-  return undefined;
+  if (EXCUSED.some((text) => text.test(error.message))) return undefined;
+  if (field === undefined) return `${where} is not named: ${error.message.slice(0, 150)}`;
+  // A key within the hostile value may be what is wrong with it, and of pages PostgreSQL says only that.
+  const isThere =
+    // The whole input was another one: whatever it lacks may be named.
+    (slot.argument === 'input' && slot.inner.length === 0) ||
+    field.split(/[.[\]]/).some((part) => names.includes(part)) ||
+    NAMED_BY_SUBJECT.has(field) ||
+    body.includes(`\\"${field}\\"`);
+  return isThere ? undefined : `${field} is named for ${where}: ${error.message.slice(0, 150)}`;
 }
 
-/** What is refused before anything is known of a field. */
-const FIELDLESS: readonly RegExp[] = [
+/** What an answer names by what it is about, and not by where it stood: `before` has a cursor as `after` has. */
+const NAMED_BY_SUBJECT = new Set(['filter', 'having', 'after', 'first', 'patch']);
+
+/** Refusals that can't name the field, or name the one that it goes with. */
+const EXCUSED: readonly RegExp[] = [
   // The body was no JSON.
   /JSON|body|^Parsing failed/,
   // PostgreSQL reads dates, times, numbers and patterns itself: it shows the value, and not where it stood.
   /^invalid input syntax for type|out of range|^time zone .* not recognized|^time zone displacement/,
   /^A text has a character that can’t be stored|^A pattern ends|^A value is nested too deep/,
   // Null is as good as missing.
-  /^Name the /,
+  /^Name the |is missing\.$/,
+  // Of two ids that don't belong together, either may be the wrong one.
+  /There is no group|does not belong to/,
 ];
 
 async function fuzz(person: Person, calls: readonly Call[]): Promise<Answer[]> {
