@@ -934,6 +934,7 @@ create function app_hidden.spend_gauges(
   out budgets_over_80_percent bigint
 )
 language plpgsql stable security definer
+set jit to off
 set search_path to pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -951,16 +952,26 @@ begin
 
   select count(*) into unpriced_events from app_public.ai_usage_events e where e.cost_micros is null;
 
+  -- The window of a period is the same for all budgets of a time zone. Of a pool there is one counter in it.
+  with windows as materialized (
+    select p.period, p.time_zone, w.period_start
+    from (
+      select z.time_zone, all_of.period
+      from (select distinct time_zone from app_public.organizations) z
+        cross join unnest(enum_range(null::app_public.budget_period)) all_of (period)
+    ) p cross join lateral app_hidden.budget_window(p.period, at, p.time_zone) w
+  )
   select count(*), count(*) filter (where most.spent_micros * 5 > b.spend_limit_micros::numeric * 4)
   into budgets, budgets_over_80_percent
   from app_public.group_ai_budgets b
     join app_public.groups g on g.id = b.group_id
+    join app_public.organizations o on o.id = g.organization_id
+    join windows w on w.period = b.period and w.time_zone = o.time_zone
     cross join lateral (
       select max(c.spent_micros) as spent_micros
       from app_private.ai_spend_counters c
-      where c.organization_id = g.organization_id and c.group_id = g.id
-        and (c.user_id = app_private.pool()) = (b.applies_to = 'group')
-        and c.period_start <= at and c.period_end > at
+      where c.organization_id = g.organization_id and c.group_id = g.id and c.period_start = w.period_start
+        and (b.applies_to = 'group') = (c.user_id = app_private.pool())
     ) most;
 end
 $$;

@@ -1,10 +1,7 @@
 import { type DocumentNode, GraphQLError, visit } from 'postgraphile/graphql';
 import { afterValidation } from './after-validation.ts';
 
-/**
- * Tells nobody what there is: neither by `__schema` and `__type`, nor by what GraphQL.js would have liked better than a
- * name that there is not. `__typename` stays, which clients need.
- */
+/** Tells nobody what there is by `__schema` and `__type`. `__typename` stays, which clients need. */
 export const NoIntrospectionPlugin: GraphileConfig.Plugin = {
   name: 'BursarNoIntrospectionPlugin',
   description: 'Refuses to describe the schema',
@@ -12,9 +9,7 @@ export const NoIntrospectionPlugin: GraphileConfig.Plugin = {
   grafserv: {
     middleware: {
       setPreset: afterValidation((validated) => {
-        if (validated.errors !== undefined) {
-          return { errors: validated.errors.map(withoutSuggestion) };
-        }
+        if (validated.errors !== undefined) return validated;
         return asksForSchema(validated.document) ? { errors: [REFUSED] } : validated;
       }),
     },
@@ -41,7 +36,8 @@ function asksForSchema(document: DocumentNode): boolean {
   return asks;
 }
 
-function withoutSuggestion(error: GraphQLError): GraphQLError {
+/** Without what GraphQL.js would have liked better than a name that there is not. */
+export function withoutSuggestion(error: GraphQLError): GraphQLError {
   const { message, nodes, source, positions, path, originalError, extensions } = error;
   const at = message.indexOf(' Did you mean ');
   if (at < 0) return error;

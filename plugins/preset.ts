@@ -17,7 +17,7 @@ import { createErrorsPlugin, createMaskError, type ErrorLog } from './errors.ts'
 import { ExactNumbersPlugin } from './exact-numbers.ts';
 import { createKnownCallersPlugin } from './known-callers.ts';
 import { NamesPlugin } from './names.ts';
-import { NoIntrospectionPlugin } from './no-introspection.ts';
+import { NoIntrospectionPlugin, withoutSuggestion } from './no-introspection.ts';
 import { createPgService, pgSettingsOf } from './pg-adaptor.ts';
 import { createQueryLimitsPlugin, type QueryLimits } from './query-limits.ts';
 import { RefusedUpdatesPlugin } from './refused-updates.ts';
@@ -35,7 +35,9 @@ export function createPreset(options: {
   introspection?: boolean;
   onDecision?: OnDecision;
 }): GraphileConfig.Preset {
-  const maskError = createMaskError(options.log);
+  const mask = createMaskError(options.log);
+  const maskError: typeof mask =
+    options.introspection === false ? (error) => withoutSuggestion(mask(error)) : mask;
   return {
     extends: [
       PostGraphileAmberPreset,
@@ -76,7 +78,8 @@ export function createPreset(options: {
     },
     grafast: {
       context: ({ expressv4 }, { document, operationName }) => {
-        noteOperation(operationName ?? getOperationAST(document)?.name?.value ?? 'anonymous');
+        const operation = getOperationAST(document, operationName);
+        noteOperation(operation?.name?.value ?? 'anonymous', operation?.operation === 'mutation');
         return {
           pgSettings: pgSettingsOf(expressv4?.req.bursarCaller ?? new Caller(null, 'graphql')),
         };

@@ -36,7 +36,7 @@ export function createPool(
   return pool;
 }
 
-/** Whoever watches over the server asks again soon, and must not wait for its callers. */
+/** Whoever watches over the server asks again soon, and must not wait for its callers. PostgreSQL gives up later. */
 const WATCH_TIMEOUT_MS = 2_000;
 
 /** Connections for those who watch over the server: as many as ask at once, and none while nobody does. */
@@ -47,6 +47,7 @@ export function createWatchPool(connectionString: string, onError: (e: Error) =>
     application_name: 'bursar watch',
     connectionTimeoutMillis: WATCH_TIMEOUT_MS,
     query_timeout: WATCH_TIMEOUT_MS,
+    statement_timeout: 10_000,
     idleTimeoutMillis: 30_000,
   });
   pool.on('error', onError);
@@ -61,23 +62,28 @@ const GOODBYE_MS = 1_000;
  * Ends a pool, and returns when its connections have ended too, which `pool.end()` alone does not wait for:
  * whoever stops PostgreSQL next would break them.
  */
-export async function endPool(pool: Pool, open: ReadonlySet<Promise<unknown>>): Promise<void> {
-  await pool.end();
+export async function endPool(pool: Pool, open: OpenConnections): Promise<void> {
+  const ended = pool.end();
   const patience = new AbortController();
   await Promise.race([
-    Promise.all(open),
+    ended.then(() => Promise.all(open.values())),
     sleep(GOODBYE_MS, undefined, { signal: patience.signal }).catch(() => {}),
   ]);
   patience.abort();
+  // Whoever asked is gone by now: what still runs for them is cut off, and undone.
+  for (const client of open.keys()) client.connection.stream.destroy();
 }
 
-/** The connections of a pool that have not ended yet, each as the promise of its end. */
-export function openConnections(pool: Pool): ReadonlySet<Promise<unknown>> {
-  const open = new Set<Promise<unknown>>();
-  pool.on('connect', (client) => {
+/** The connections of a pool that have not ended yet, each with the promise of its end. */
+export type OpenConnections = ReadonlyMap<PoolClient, Promise<unknown>>;
+
+export function openConnections(pool: Pool): OpenConnections {
+  const open = new Map<PoolClient, Promise<unknown>>();
+  pool.on('connect', (connected) => {
+    const client = connected as PoolClient;
     const ended: Promise<unknown> = new Promise((resolve) => client.once('end', resolve));
-    open.add(ended);
-    void ended.then(() => open.delete(ended));
+    open.set(client, ended);
+    void ended.then(() => open.delete(client));
   });
   return open;
 }

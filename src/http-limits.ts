@@ -13,16 +13,20 @@ export type HttpLimits = {
 const KEPT_ALIVE_MS = 75_000;
 const LATE_ONES_LOOKED_FOR_MS = 1_000;
 
-/** For `createServer`: a request that is late is answered 408, and its connection ends. */
+/** For `createServer`: a request that is late is answered 408, and its connection ends; so does one that stands still. */
 export function timeLimits({ requestSeconds }: HttpLimits) {
   return {
     requestTimeout: requestSeconds * 1_000,
     headersTimeout: Math.min(requestSeconds, 10) * 1_000,
     keepAliveTimeout: KEPT_ALIVE_MS,
+    // On which nothing moves in either direction: somebody who does not read the answer.
+    timeout: 2 * requestSeconds * 1_000,
     connectionsCheckingInterval: LATE_ONES_LOOKED_FOR_MS,
   };
 }
 
+/** Long enough to read why, whoever sends on meanwhile. */
+const REFUSED_WITHIN_MS = 1_000;
 const FULL = 'The server has as many connections as it takes: try again in a moment.';
 
 /** Whoever comes while the server is full is told so, at once. */
@@ -41,7 +45,8 @@ export function limitConnections(server: Server, { connections }: HttpLimits): v
 }
 
 function refuse(socket: Socket): void {
-  socket.on('error', () => {}).setTimeout(1_000, () => socket.destroy());
+  const tooLate = setTimeout(() => socket.destroy(), REFUSED_WITHIN_MS);
+  socket.on('error', () => {}).once('close', () => clearTimeout(tooLate));
   // What it sends is read and dropped: closed over unread data, it would not read the answer.
   socket
     .resume()

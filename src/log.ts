@@ -1,6 +1,6 @@
 import pino from 'pino';
 import type { LogLevel } from './configuration.ts';
-import { currentRequest, type EndedRequest } from './request.ts';
+import type { EndedRequest } from './request.ts';
 
 /**
  * Lines of JSON on standard error. What is written is put together here, field by field: no header, token, body
@@ -32,7 +32,6 @@ export function logError(id: string, error: unknown): void {
 
 export function logWarning(message: string, error?: Error): void {
   log.warn({
-    id: currentRequest()?.id,
     message,
     // A host with several addresses fails with a code, and no text.
     cause: error?.message || (error as { code?: string } | undefined)?.code,

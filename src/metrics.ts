@@ -1,11 +1,10 @@
 import type { Pool } from 'pg';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { EndedRequest } from './request.ts';
+import { type EndedRequest, OTHER_OPERATION } from './request.ts';
 import { measureSpend } from './spend-gauges.ts';
 
 /** So many names of operations are told apart; the others are counted together. */
 const MOST_OPERATIONS = 200;
-const OTHER = 'other';
 
 /** Is told of each decision about a call that is answered; `reason` is null for an allowed one. */
 export type OnDecision = (allowed: boolean, reason: string | null) => void;
@@ -48,9 +47,10 @@ export class Metrics {
   }
 
   /** To be called when a request has ended. */
-  requestEnded({ door, operation, outcome, milliseconds }: EndedRequest): void {
+  requestEnded(request: EndedRequest): void {
+    const { door, outcome, milliseconds } = request;
     // Routes are as many as the code has; clients name what they ask by GraphQL as they like.
-    const name = door === 'graphql' ? this.#nameOf(operation, outcome) : operation;
+    const name = door === 'graphql' ? this.#nameOf(request) : request.operation;
     this.#requests.inc({ door, operation: name, outcome });
     this.#seconds.observe({ door, operation: name }, milliseconds / 1_000);
   }
@@ -64,10 +64,12 @@ export class Metrics {
     return Registry.merge([this.#registry, metricsOfProcess()]);
   }
 
-  /** Only what has succeeded gets a name of its own, so that nobody fills the list with names of nothing. */
-  #nameOf(operation: string, outcome: string): string {
+  /** What succeeded for somebody who is known gets a name of its own, so that no stranger fills the list. */
+  #nameOf({ operation, outcome, isKnown }: EndedRequest): string {
     if (this.#operations.has(operation)) return operation;
-    if (outcome !== 'ok' || this.#operations.size >= MOST_OPERATIONS) return OTHER;
+    if (outcome !== 'ok' || !isKnown || this.#operations.size >= MOST_OPERATIONS) {
+      return OTHER_OPERATION;
+    }
     this.#operations.add(operation);
     return operation;
   }

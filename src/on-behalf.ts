@@ -1,4 +1,5 @@
 import { DatabaseError, type Pool, type PoolClient } from 'pg';
+import { callerErrorFrom } from './errors.ts';
 import {
   IntroducedQuery,
   type Introduction,
@@ -219,6 +220,7 @@ export class Transaction {
   }
 
   #send<Row>(statement: Statement): Promise<Answer<Row>> {
+    if (this.#request?.share.hasTooMuch === true) throw new ResultTooLarge();
     const introductions = this.#introductions;
     this.#introductions = [];
     const traced = this.#request?.trace?.statement(statement.text);
@@ -261,7 +263,9 @@ export async function inTransactionOf<T>(
       }
       return result;
     } catch (error) {
-      if (transaction.hasBegun) {
+      // A database that has fallen silent would not answer this either; it undoes what is cut off.
+      if (callerErrorFrom(error)?.code === 'UNAVAILABLE') broken = error as Error;
+      else if (transaction.hasBegun) {
         await client.query('rollback').catch((e: Error) => {
           broken = e;
         });

@@ -13,19 +13,25 @@ const BYTES_OF_A_ROW = 64;
 export class RequestShare {
   #bytes = 0;
   #hasTooMuch = false;
+  #breaksOff = true;
   #free = STATEMENTS_AT_ONCE;
   readonly #waiting: (() => void)[] = [];
 
-  /** Whether a statement was broken off because of what had come; then no other is begun. */
+  /** Whether more has come than may; then no other statement is begun. */
   get hasTooMuch(): boolean {
     return this.#hasTooMuch;
   }
 
-  /** Counts a row of so many bytes. Returns whether it is within the limit, in bytes. */
+  /** For a request that writes: nobody could say of a statement that was broken off whether it has written. */
+  mustNotBreakOff(): void {
+    this.#breaksOff = false;
+  }
+
+  /** Counts a row of so many bytes. Returns whether its statement may go on; `limit` is in bytes. */
   add(bytes: number, limit: number): boolean {
     this.#bytes += bytes + BYTES_OF_A_ROW;
     this.#hasTooMuch ||= this.#bytes > limit;
-    return !this.#hasTooMuch;
+    return !this.#hasTooMuch || !this.#breaksOff;
   }
 
   /** Runs `statement` when the request may have one more; it calls `end` when it is done. */

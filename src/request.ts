@@ -17,10 +17,17 @@ export type RequestRecord = {
   readonly share: RequestShare;
 };
 
+/** What stands for the operations that are not told apart. */
+export const OTHER_OPERATION = 'other';
+/** Clients name their operations as they like, and the name goes into logs, metrics and traces. */
+const LONGEST_NAME = 64;
+
 export type EndedRequest = {
   readonly id: string;
   readonly door: 'graphql' | 'rest' | 'other';
   readonly operation: string;
+  /** Whether it came from somebody whom the database knows. */
+  readonly isKnown: boolean;
   /** `ok`, `aborted` by the caller, or the code of an error in lower case. */
   readonly outcome: string;
   readonly status: number;
@@ -33,10 +40,12 @@ export function currentRequest(): RequestRecord | undefined {
   return storage.getStore();
 }
 
-/** Notes what the present request asks for. */
-export function noteOperation(name: string): void {
+/** Notes what the present request asks for, and whether it may write. */
+export function noteOperation(name: string, writes = false): void {
   const record = storage.getStore();
-  if (record !== undefined) record.operation = name;
+  if (record === undefined) return;
+  record.operation = name.length > LONGEST_NAME ? OTHER_OPERATION : name;
+  if (writes) record.share.mustNotBreakOff();
 }
 
 /** Notes with which code the present request fails; the first one stands for it. */
@@ -77,7 +86,9 @@ export function trackRequests(
         : 'aborted';
       const milliseconds = performance.now() - began;
       record.trace?.end({ id, door, operation, outcome, status });
-      ended({ id, door, operation, outcome, status, milliseconds });
+      const caller = request.bursarCaller;
+      const isKnown = caller?.isKnown === true && caller.userId !== null;
+      ended({ id, door, operation, isKnown, outcome, status, milliseconds });
     });
     storage.run(record, next);
   };

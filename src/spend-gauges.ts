@@ -1,5 +1,7 @@
-import type { Pool } from 'pg';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pool, QueryConfig } from 'pg';
 import { Gauge, type Registry } from 'prom-client';
+import { logRepeated } from './log.ts';
 
 /** What `app_hidden.spend_gauges()` returns, in its columns' names: text where pg has no exact number. */
 type Row = Readonly<Record<string, string>>;
@@ -26,59 +28,80 @@ const GAUGES = {
   },
 } satisfies Record<string, { name: string; help: string; unit?: number }>;
 
-/** For how long an answer of the database is good enough. */
-const KEPT_MS = 15_000;
+/** How old an answer of the database may be before it is asked anew, and before it is shown no more. */
+const FRESH_MS = 15_000;
+const SHOWN_MS = 180_000;
+/**
+ * With a hundred thousand budgets and holds it takes seconds: whoever scrapes waits for so long, and then gets the
+ * answer before; and the database has ten times as long a rest.
+ */
+const WAITED_FOR_MS = 1_000;
+const ANSWERED_WITHIN_MS = 12_000;
 
 /**
- * Shows what holds, budgets and the ledger come to. While the database does not answer there is `bursar_database_up 0`
- * and nothing of the others, rather than what was true once.
+ * Shows what holds, budgets and the ledger come to. When the database can't say, nothing of them is shown after a while,
+ * rather than what was true once; `bursar_database_up` tells whether it answers at all.
  */
 export function measureSpend(pool: Pool, registry: Registry): void {
-  let refreshing: Promise<void> | undefined;
-  let keptUntil = 0;
-
-  const refresh = () => {
-    if (refreshing === undefined || performance.now() > keptUntil) {
-      keptUntil = performance.now() + KEPT_MS;
-      refreshing = read(pool).then((row) => {
-        // An absence ends sooner.
-        if (row === undefined) keptUntil = 0;
+  let asking: Promise<void> | undefined;
+  let askAgainAt = Number.NEGATIVE_INFINITY;
+  let answeredAt = Number.NEGATIVE_INFINITY;
+  const refresh = async () => {
+    if (asking === undefined && performance.now() > askAgainAt) {
+      const began = performance.now();
+      asking = read(pool).then((row) => {
+        asking = undefined;
+        const took = performance.now() - began;
+        askAgainAt = performance.now() + Math.max(FRESH_MS, 10 * took);
+        if (row === undefined) return;
+        answeredAt = performance.now();
         show(row);
       });
     }
-    return refreshing;
+    if (asking !== undefined) {
+      await Promise.race([asking, sleep(WAITED_FOR_MS, undefined, { ref: false })]);
+    }
+    if (performance.now() - answeredAt > SHOWN_MS) show({});
   };
 
-  const isUp = new Gauge({
+  new Gauge({
     name: 'bursar_database_up',
-    help: 'Whether the database says what holds, budgets and usage come to: 1, or 0.',
+    help: 'Whether the database answers: 1, or 0.',
     registers: [registry],
-    aggregator: 'min',
-    collect: refresh,
+    async collect() {
+      this.set(await answers(pool));
+    },
   });
   const gauges = Object.entries(GAUGES).map(([column, { name, help, ...about }]) => ({
     column,
     unit: 'unit' in about ? about.unit : 1,
-    // Each server of a database says the same.
-    gauge: new Gauge({ name, help, registers: [registry], aggregator: 'max', collect: refresh }),
+    gauge: new Gauge({ name, help, registers: [registry], collect: refresh }),
   }));
 
-  const show = (row: Row | undefined) => {
-    isUp.set(row === undefined ? 0 : 1);
+  const show = (row: Row) => {
     for (const { column, unit, gauge } of gauges) {
-      const value = row?.[column];
+      const value = row[column];
       if (value === undefined) gauge.remove();
       else gauge.set(Number(value) / unit);
     }
   };
 }
 
-/** Nothing when the database does not answer in time, or is older than this code. */
+const answers = (pool: Pool): Promise<0 | 1> =>
+  pool.query('select').then(
+    () => 1,
+    () => 0,
+  );
+
 async function read(pool: Pool): Promise<Row | undefined> {
   try {
-    const { rows } = await pool.query<Row>('select * from app_hidden.spend_gauges()');
+    const { rows } = await pool.query<Row>({
+      text: 'select * from app_hidden.spend_gauges()',
+      query_timeout: ANSWERED_WITHIN_MS,
+    } as QueryConfig);
     return rows[0];
-  } catch {
+  } catch (error) {
+    logRepeated('What holds, budgets and usage come to could not be read.', error as Error);
     return undefined;
   }
 }

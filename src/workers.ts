@@ -5,7 +5,7 @@ import { explain } from './failures.ts';
 import { freePort } from './free-port.ts';
 import { logWarning } from './log.ts';
 import type { RunningServer } from './serve.ts';
-import { addUpMetrics } from './worker-metrics.ts';
+import { collectMetrics } from './worker-metrics.ts';
 
 /** What a worker tells whoever started it, once: where it answers, or in plain words why it can't. */
 type Report = { readonly url: string } | { readonly failure: string };
@@ -34,7 +34,8 @@ const LAST_ORDERS_MS = 15_000;
  */
 export async function serveByWorkers(configuration: ServerConfiguration): Promise<RunningServer> {
   const { workers: count, poolSize } = configuration;
-  addUpMetrics();
+  const ready = new Set<Worker>();
+  collectMetrics(ready);
   const running = new Map<Worker, Promise<string>>();
   const stopping = new AbortController();
   // Those that come later must find the port of the others.
@@ -45,6 +46,7 @@ export async function serveByWorkers(configuration: ServerConfiguration): Promis
       PORT: port,
       WORKERS: 1,
       DATABASE_POOL_SIZE: shareOf(poolSize, count, number),
+      BURSAR_WORKER: number,
     });
     const ended = new Promise<string>((resolve) => {
       worker.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
@@ -55,7 +57,10 @@ export async function serveByWorkers(configuration: ServerConfiguration): Promis
       });
     });
     running.set(worker, ended);
-    void ended.then(() => running.delete(worker));
+    void ended.then(() => {
+      running.delete(worker);
+      ready.delete(worker);
+    });
     const tooLate = setTimeout(() => worker.process.kill('SIGKILL'), STARTED_WITHIN_MS);
     const report = await Promise.race([
       new Promise<Report>((resolve) => worker.on('message', (m) => isReport(m) && resolve(m))),
@@ -66,6 +71,7 @@ export async function serveByWorkers(configuration: ServerConfiguration): Promis
       worker.process.kill('SIGKILL');
       throw new Error(report.failure);
     }
+    ready.add(worker);
     return { url: report.url, ended };
   };
 

@@ -94,13 +94,26 @@ test('whichever is asked tells the metrics of all', async () => {
   const counts = [];
   for (let n = 0; n < 4; n += 1) {
     const text = await metrics();
-    counts.push(/^bursar_requests_total\{.*outcome="ok"\} (\d+)$/m.exec(text)?.[1]);
-    expect(text).toMatch(new RegExp(`^bursar_pool_connections_max ${POOL}$`, 'm'));
-    // Both say the same of the database, and it is not added up.
-    expect(text).toMatch(/^bursar_database_up 1$/m);
-    expect(text).toMatch(/^bursar_budgets 3$/m);
+    const byWorker = (pattern: RegExp) =>
+      [...text.matchAll(pattern)].map(({ groups }) => [groups?.worker, Number(groups?.value)]);
+    const requests = byWorker(
+      /^bursar_requests_total\{.*outcome="ok".*worker="(?<worker>\d)".*\} (?<value>\d+)$/gm,
+    );
+    counts.push(requests.reduce((sum, [, value]) => sum + Number(value), 0));
+    expect(requests.map(([worker]) => worker).sort()).toEqual(['1', '2']);
+    expect(
+      byWorker(/^bursar_pool_connections_max\{worker="(?<worker>\d)"\} (?<value>\d+)$/gm).sort(),
+    ).toEqual([
+      ['1', POOL / 2],
+      ['2', POOL / 2],
+    ]);
+    // Both say the same of the database.
+    expect(byWorker(/^bursar_budgets\{worker="(?<worker>\d)"\} (?<value>\d+)$/gm).sort()).toEqual([
+      ['1', 3],
+      ['2', 3],
+    ]);
   }
-  expect(counts).toEqual(['40', '40', '40', '40']);
+  expect(counts).toEqual([40, 40, 40, 40]);
 });
 
 test('they share the connections of one server, and each hears of changes', async () => {

@@ -98,15 +98,25 @@ test('requests are counted by operation and what became of them', async () => {
   await counted({ ...rest, outcome: 'not_found' }, 1);
   await counted({ door: 'graphql', operation: 'Budgets', outcome: 'ok' }, 2);
   await counted({ door: 'graphql', operation: 'anonymous', outcome: 'ok' }, 1);
+  // However somebody writes a path, and whatever method they make up.
+  await (await server.request(owner, path.replace('/api/v2', '/aPi/V2'))).text();
+  await (await server.request(owner, path, { method: 'PROPFIND' })).text();
+  await counted({ ...rest, outcome: 'ok' }, 2);
+  await counted(
+    { ...rest, operation: 'other /api/v2/groups/:group/ai/budget', outcome: 'validation_failed' },
+    1,
+  );
   const text = await scrape();
-  expect(sampleOf(text, 'bursar_request_duration_seconds_count', rest)).toBe(2);
+  expect(sampleOf(text, 'bursar_request_duration_seconds_count', rest)).toBe(3);
   // No id of anybody's, no path, no user.
   expect(text).not.toMatch(/[0-9a-f]{8}-[0-9a-f]{4}-/);
 });
 
 test('names that clients make up do not add up', async () => {
   const { owner, member } = world.people;
-  // What fails gets no name of its own.
+  // Neither what strangers ask, nor what fails, gets a name of its own.
+  for (let n = 0; n < 5; n += 1) await server.graphql(null, `query MadeUp${n} { __typename }`);
+  await server.graphql(owner, `query MadeUp${'x'.repeat(60)} { __typename }`);
   await server.graphql(member, 'query MadeUp { nothingOfThisName }');
   await server.graphql(
     null,

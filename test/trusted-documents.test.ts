@@ -132,6 +132,16 @@ describe('without introspection', () => {
     expect(JSON.stringify(errors)).not.toMatch(/Did you mean|"name"|"first"|groups"/);
   });
 
+  test('nor does a name or a value in variables', async () => {
+    const { errors } = await open.graphql(
+      world.people.owner,
+      'query($f: GroupFilter, $o: [GroupOrderBy!]) { groups(filter: $f, orderBy: $o) { totalCount } }',
+      { f: { organizationI: 1 }, o: ['NAME_AS'] },
+    );
+    expect(errors?.length).toBe(2);
+    expect(JSON.stringify(errors)).not.toMatch(/Did you mean|NAME_ASC|organizationId/);
+  });
+
   test('what clients need is there', async () => {
     expect(
       await open.graphql(world.people.member, '{ __typename groups { __typename } }'),

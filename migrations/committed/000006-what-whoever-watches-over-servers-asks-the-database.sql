@@ -1,5 +1,5 @@
 --! Previous: sha1:ca94dcfe77d15cb43301c536c8062d35e8b2306a
---! Hash: sha1:7d0b1258ba6c875be43526ab73ceab3f818d8d65
+--! Hash: sha1:849506f5c2a8a2126dbda20736864dadc8d068bd
 --! Message: what whoever watches over servers asks the database
 
 -- Write the next migration here.
@@ -28,6 +28,7 @@ create or replace function app_hidden.spend_gauges(
 )
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
+set jit to off
 as $$
 #variable_conflict use_column
 declare
@@ -44,16 +45,26 @@ begin
 
   select count(*) into unpriced_events from app_public.ai_usage_events e where e.cost_micros is null;
 
+  -- The window of a period is the same for all budgets of a time zone. Of a pool there is one counter in it.
+  with windows as materialized (
+    select p.period, p.time_zone, w.period_start
+    from (
+      select z.time_zone, all_of.period
+      from (select distinct time_zone from app_public.organizations) z
+        cross join unnest(enum_range(null::app_public.budget_period)) all_of (period)
+    ) p cross join lateral app_hidden.budget_window(p.period, at, p.time_zone) w
+  )
   select count(*), count(*) filter (where most.spent_micros * 5 > b.spend_limit_micros::numeric * 4)
   into budgets, budgets_over_80_percent
   from app_public.group_ai_budgets b
     join app_public.groups g on g.id = b.group_id
+    join app_public.organizations o on o.id = g.organization_id
+    join windows w on w.period = b.period and w.time_zone = o.time_zone
     cross join lateral (
       select max(c.spent_micros) as spent_micros
       from app_private.ai_spend_counters c
-      where c.organization_id = g.organization_id and c.group_id = g.id
-        and (c.user_id = app_private.pool()) = (b.applies_to = 'group')
-        and c.period_start <= at and c.period_end > at
+      where c.organization_id = g.organization_id and c.group_id = g.id and c.period_start = w.period_start
+        and (b.applies_to = 'group') = (c.user_id = app_private.pool())
     ) most;
 end
 $$;

@@ -5,7 +5,7 @@ import { type FeatureState, graceWarning } from '../features.ts';
 import { UUID } from '../identity.ts';
 import type { OnDecision } from '../metrics.ts';
 import { ask, type Caller } from '../on-behalf.ts';
-import { noteOperation } from '../request.ts';
+import { noteOperation, OTHER_OPERATION } from '../request.ts';
 import { refusalOf } from './answers.ts';
 
 /** What every route works with. */
@@ -15,6 +15,9 @@ export type RouteContext = {
   readonly onDecision: OnDecision;
 };
 
+/** That are told apart; Node reads some thirty more. */
+const METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE']);
+
 /** Answers every method of a path, so that the order in which callers learn of things is the route's to say. */
 export function addRoute(
   router: Router,
@@ -22,7 +25,8 @@ export function addRoute(
   answer: (request: Request, response: Response) => Promise<void>,
 ): void {
   router.all(path, (request, response) => {
-    noteOperation(`${request.method} ${request.baseUrl}${path}`);
+    const method = METHODS.has(request.method) ? request.method : OTHER_OPERATION;
+    noteOperation(`${method} /api/v2${path}`);
     return answer(request, response);
   });
 }
