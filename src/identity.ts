@@ -3,7 +3,9 @@ import type { Request, RequestHandler } from 'express';
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
+  customFetch,
   errors,
+  type FetchImplementation,
   type JSONWebKeySet,
   type JWTVerifyGetKey,
   type JWTVerifyOptions,
@@ -58,7 +60,7 @@ export async function createTokenVerifier(rules: TokenRules): Promise<TokenVerif
 }
 
 const MOST_REMEMBERED = 10_000;
-/** A key that is withdrawn at JWKS_URL is not trusted for longer than this because of it. */
+/** A key that is withdrawn is not trusted for longer than this because of it. */
 const REMEMBERED_MS = 30_000;
 
 /**
@@ -93,8 +95,31 @@ const FAULTS_OF_THE_TOKEN = new Set([
   'ERR_JOSE_NOT_SUPPORTED',
 ]);
 
+/**
+ * How the key set at JWKS_URL is fetched. It is kept for long, so that whoever issues tokens may be away for a while; a
+ * key that is not in it is looked for anew, and not more often than this, whoever makes up names of keys.
+ */
+const KEY_SET = { cacheMaxAge: 600_000, cooldownDuration: 30_000, timeoutDuration: 5_000 };
+const LARGEST_KEY_SET = 1_000_000;
+
+/** As `fetch`, but for an answer that is larger than any key set. */
+const fetchKeySet: FetchImplementation = async (url, options) => {
+  const response = await fetch(url, options);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > LARGEST_KEY_SET) throw new Error('The answer is larger than any key set.');
+    chunks.push(chunk);
+  }
+  return new Response(Buffer.concat(chunks), {
+    status: response.status,
+    headers: { 'content-type': 'application/json' },
+  });
+};
+
 function remoteKeys(url: string): JWTVerifyGetKey {
-  const find = createRemoteJWKSet(new URL(url));
+  const find = createRemoteJWKSet(new URL(url), { ...KEY_SET, [customFetch]: fetchKeySet });
   return async (header, token) => {
     try {
       return await find(header, token);

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -183,4 +183,39 @@ test('keys that can’t be had are no fault of the token’s, and are asked for 
   isUp = true;
   expect(await verify(jwt)).toBe(world.people.member);
   await new Promise((resolve) => flapping.close(resolve));
+});
+
+test('a key set that goes away after it was had lets in whom it knows, and nobody else', async () => {
+  const { jwk, privateKey } = pairs.ES256;
+  let answer: (response: ServerResponse) => void = (response) =>
+    void response
+      .setHeader('content-type', 'application/json')
+      .end(`{"keys": [${JSON.stringify(jwk)}]}`);
+  const issuer = createServer((_request, response) => answer(response));
+  await new Promise<void>((resolve) => issuer.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/`;
+  const rules = { keys: { kind: 'jwks', url }, issuer: undefined, audience: undefined } as const;
+  const verify = await createTokenVerifier(rules);
+  const tokenOf = (kid: string) => token(payload(), { alg: 'ES256', kid }, privateKey);
+  await verify(await tokenOf('ES256'));
+  const FAULTS: ((response: ServerResponse) => void)[] = [
+    (response) => response.socket?.destroy(),
+    (response) => void response.writeHead(500).end(),
+    (response) => void response.end('{"keys": 7}'),
+    // More than any key set has; it must not be kept in memory.
+    (response) => void response.end(`{"keys": [], "more": "${'x'.repeat(5_000_000)}"}`),
+    (response) => void response.writeHead(302, { location: url }).end(),
+  ];
+  await logOf(async () => {
+    for (const fault of FAULTS) {
+      answer = fault;
+      expect(await verify(await tokenOf('ES256'))).toBe(world.people.member);
+      await expect(verify(await tokenOf('other'))).rejects.toThrow();
+      // Nor does a server that has just started take it for a key set.
+      const fresh = await createTokenVerifier(rules);
+      await expect(fresh(await tokenOf('ES256'))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    }
+  });
+  issuer.closeAllConnections();
+  await new Promise((resolve) => issuer.close(resolve));
 });
