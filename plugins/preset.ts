@@ -33,7 +33,7 @@ export function createPreset(options: {
   limits?: QueryLimits;
   trustedDocuments?: TrustedDocuments | undefined;
   introspection?: boolean;
-  onDecision?: OnDecision;
+  onDecision?: OnDecision | undefined;
 }): GraphileConfig.Preset {
   const mask = createMaskError(options.log);
   const maskError: typeof mask =

@@ -59,9 +59,12 @@ export async function isOlder(database: Pool | Client, migration: string): Promi
 }
 
 /** `/metrics` for Prometheus, for those who have the token. */
-export function metricsRoute(access: MetricsAccess, metrics: () => Promise<string>): Router {
+export function metricsRoute(
+  access: MetricsAccess,
+  metrics: (() => Promise<string>) | undefined,
+): Router {
   return Router().get('/metrics', async (request, response) => {
-    if (access === 'nobody') {
+    if (access === 'nobody' || metrics === undefined) {
       response.status(403).type('text').send('Metrics are shown where METRICS_TOKEN is set.\n');
       return;
     }

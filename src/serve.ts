@@ -16,7 +16,6 @@ import { createHttp } from './http.ts';
 import { limitConnections, timeLimits } from './http-limits.ts';
 import { createTokenVerifier } from './identity.ts';
 import { logError, logRequest, logWarning, setLogLevel } from './log.ts';
-import { Metrics } from './metrics.ts';
 import { MIGRATIONS_FOLDER } from './migrate.ts';
 import { trackRequests } from './request.ts';
 import { answerError, noSuchRoute } from './rest/answers.ts';
@@ -47,8 +46,12 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
   const features = new FeatureWatch(listenDatabaseUrl, pool, logWarning);
   const requireFeature = (feature: string) => features.require(feature);
   const gate = createFeatureGate(requireFeature);
-  const metrics = new Metrics(pool, watchPool);
-  const { onDecision } = metrics;
+  // Where nobody may see them, nothing is loaded and nothing counted.
+  const metrics =
+    configuration.metrics === 'nobody'
+      ? undefined
+      : new (await import('./metrics.ts')).Metrics(pool, watchPool);
+  const onDecision = metrics?.onDecision;
   const preset = createPreset({
     pool,
     gate: gate.plugin,
@@ -82,12 +85,15 @@ export async function serve(configuration: ServerConfiguration): Promise<Running
       routes: { pool, requireFeature, onDecision },
       verify,
       track: trackRequests((request) => {
-        metrics.requestEnded(request);
+        metrics?.requestEnded(request);
         logRequest(request);
       }, tracing),
       watchers: [
         healthRoutes(async () => (isStopping ? 'The server is stopping.' : database())),
-        metricsRoute(configuration.metrics, metricsOfAll(metrics.registry)),
+        metricsRoute(
+          configuration.metrics,
+          metrics === undefined ? undefined : metricsOfAll(metrics.registry),
+        ),
       ],
       graphiql: configuration.graphiql,
       corsOrigins: configuration.corsOrigins,

@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import { AggregatorRegistry, type MetricObject, type Registry } from 'prom-client';
+import type { MetricObject, Registry } from 'prom-client';
 
 /** A worker that is asked for the metrics asks for those of all: only the process that started them knows the others. */
 type Question = { readonly metricsWanted: number };
@@ -39,6 +39,7 @@ export function collectMetrics(ready: ReadonlySet<Worker>): void {
     }
     if (!has(message, 'metricsWanted')) return;
     const parts = await Promise.all([...ready].filter((one) => one.isConnected()).map(partOf));
+    const { AggregatorRegistry } = await import('prom-client');
     const text = await AggregatorRegistry.aggregate(parts).metrics();
     if (worker.isConnected()) worker.send({ ...message, text } satisfies Answer);
   });

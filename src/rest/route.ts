@@ -12,7 +12,7 @@ import { refusalOf } from './answers.ts';
 export type RouteContext = {
   readonly pool: Pool;
   readonly requireFeature: (feature: string) => Promise<FeatureState>;
-  readonly onDecision: OnDecision;
+  readonly onDecision: OnDecision | undefined;
 };
 
 /** That are told apart; Node reads some thirty more. */

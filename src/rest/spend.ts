@@ -105,8 +105,8 @@ export function spendRoutes(context: RouteContext): Router {
       const body = parseObject(await readBody(request, response));
       const values = readFields(body, call.fields);
       const answer = (await bodyFrom(context, caller, statement, values)) ?? '';
-      const decision = DECISION.exec(answer);
-      if (decision !== null) context.onDecision(decision[1] === 'true', decision[2] ?? null);
+      const decision = context.onDecision === undefined ? null : DECISION.exec(answer);
+      if (decision !== null) context.onDecision?.(decision[1] === 'true', decision[2] ?? null);
       sendJson(response, 200, answer);
     });
   }
