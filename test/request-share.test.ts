@@ -77,7 +77,8 @@ describe('its rows', () => {
     const one = await server.graphql(world.people.member, lists(1, 2_000));
     expect(one.errors).toBeUndefined();
     const { errors, data } = await server.graphql(world.people.member, lists(5, 2_000));
-    expect(data ?? null).not.toMatchObject({ a4: { nodes: expect.anything() } });
+    // Which of them were first is chance.
+    expect(Object.values(data ?? { none: null })).toContain(null);
     expect(errors?.length).toBeGreaterThan(0);
     for (const error of errors ?? []) {
       expect(error).toMatchObject({
