@@ -1,4 +1,4 @@
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import {
   buildClientSchema,
@@ -16,7 +16,8 @@ import { RandomQueries, type Values } from '../support/random-queries.ts';
 // of rights lets them see: not a value, count, sum, order or cursor of what is hidden, and no error that tells of it.
 
 const RUNS = 80 * Number(process.env.REACHING_RUNS ?? 1);
-const seed = Number(process.env.REACHING_SEED ?? randomInt(2 ** 31));
+// What a change is checked by stays the same; another seed asks something else.
+const seed = Number(process.env.REACHING_SEED ?? 1);
 
 const abroad = (w: World) => [
   w.foreignOrganization,

@@ -194,7 +194,7 @@ const EXCUSED: readonly RegExp[] = [
   // Null is as good as missing.
   /^Name the |is missing\.$/,
   // Of two ids that don't belong together, either may be the wrong one.
-  /There is no group|does not belong to/,
+  /There is no group|does not belong to|"[\w ]+ belongs to (?:a|an|its) [\w ]+"/,
 ];
 
 async function fuzz(person: Person, calls: readonly Call[]): Promise<Answer[]> {

@@ -2,9 +2,9 @@ import { Client } from 'pg';
 import { expect } from 'vitest';
 import type { TestDatabase } from '../../support/database.ts';
 
-/** FUZZ_RUNS multiplies what is tried; FUZZ_SEED repeats a run. */
+/** FUZZ_RUNS multiplies what is tried; another FUZZ_SEED tries something else. What a change is checked by stays the same. */
 export const RUNS = Number(process.env.FUZZ_RUNS ?? 1);
-export const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
+export const SEED = Number(process.env.FUZZ_SEED ?? 1);
 
 const AT_ONCE = 12;
 
