@@ -1,4 +1,5 @@
 import { GraphQLError, Kind } from 'postgraphile/graphql';
+import { shownJson } from './exact-numbers.ts';
 import 'postgraphile';
 
 /** Years as PostgreSQL has them; what comes after the day is for PostgreSQL to read. */
@@ -18,11 +19,9 @@ function isDay(text: string): boolean {
 
 function dayOf(value: unknown, type: string): string {
   if (typeof value === 'string' && (isDay(value) || /^-?infinity$/.test(value))) return value;
-  const shown = JSON.stringify(value) ?? 'undefined';
-  const example = type === 'Date' ? '"2026-11-23"' : '"2026-11-23T12:00:00Z"';
-  throw new GraphQLError(
-    `${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown} is no ${type === 'Date' ? 'date' : 'time'} such as ${example}.`,
-  );
+  const kind =
+    type === 'Date' ? 'date such as "2026-11-23"' : 'time such as "2026-11-23T12:00:00Z"';
+  throw new GraphQLError(`${shownJson(value)} is no ${kind}.`);
 }
 
 /**

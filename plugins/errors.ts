@@ -26,14 +26,23 @@ export function createMaskError(log: ErrorLog) {
     }
     const { message, extensions } = describe(error, log);
     noteFailure(String(extensions.code));
-    return new GraphQLError(message, {
-      nodes: error.nodes ?? null,
-      source: error.source ?? null,
-      positions: error.positions ?? null,
-      path: error.path ?? null,
-      extensions,
-    });
+    return reworded(error, message, extensions);
   };
+}
+
+/** The same error at the same place, in other words. */
+export function reworded(
+  { nodes, source, positions, path }: GraphQLError,
+  message: string,
+  extensions: GraphQLFormattedError['extensions'],
+): GraphQLError {
+  return new GraphQLError(message, {
+    nodes: nodes ?? null,
+    source: source ?? null,
+    positions: positions ?? null,
+    path: path ?? null,
+    extensions,
+  });
 }
 
 type Described = Pick<GraphQLFormattedError, 'message'> & { extensions: Record<string, unknown> };

@@ -16,12 +16,16 @@ function decimal(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : value;
   if (typeof text === 'string' && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(text))
     return text;
-  throw new GraphQLError(`${shortened(JSON.stringify(value) ?? 'undefined')} is no number.`);
+  throw new GraphQLError(`${shownJson(value)} is no number.`);
 }
 
 function shortened(text: string): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
+
+/** A value that was sent, as an error shows it. */
+export const shownJson = (value: unknown): string =>
+  shortened(JSON.stringify(value) ?? 'undefined');
 
 /**
  * A BigInt goes in and out as a string of digits. A JSON number is taken only where it is exact: over 2^53
@@ -59,7 +63,7 @@ export const ExactNumbersPlugin: GraphileConfig.Plugin = {
               typeof value === 'number' && Number.isInteger(value)
                 ? 'is over 2^53 and may have been rounded on its way: send it as a string'
                 : 'is no whole number';
-            throw new GraphQLError(`${shortened(JSON.stringify(value) ?? 'undefined')} ${reason}.`);
+            throw new GraphQLError(`${shownJson(value)} ${reason}.`);
           },
           parseLiteral(node) {
             if (node.kind === Kind.INT || node.kind === Kind.STRING)

@@ -1,5 +1,6 @@
 import { type DocumentNode, GraphQLError, visit } from 'postgraphile/graphql';
 import { afterValidation } from './after-validation.ts';
+import { reworded } from './errors.ts';
 
 /** Tells nobody what there is by `__schema` and `__type`. `__typename` stays, which clients need. */
 export const NoIntrospectionPlugin: GraphileConfig.Plugin = {
@@ -38,15 +39,6 @@ function asksForSchema(document: DocumentNode): boolean {
 
 /** Without what GraphQL.js would have liked better than a name that there is not. */
 export function withoutSuggestion(error: GraphQLError): GraphQLError {
-  const { message, nodes, source, positions, path, originalError, extensions } = error;
-  const at = message.indexOf(' Did you mean ');
-  if (at < 0) return error;
-  return new GraphQLError(message.slice(0, at), {
-    nodes: nodes ?? null,
-    source: source ?? null,
-    positions: positions ?? null,
-    path: path ?? null,
-    originalError: originalError ?? null,
-    extensions,
-  });
+  const at = error.message.indexOf(' Did you mean ');
+  return at < 0 ? error : reworded(error, error.message.slice(0, at), error.extensions);
 }
