@@ -12,7 +12,7 @@ import type { Settings } from './settings.ts';
  */
 export type DatabaseName = 'small' | 'large' | 'many groups';
 
-/** What a case has at hand. Databases are loaded and servers started when a case first asks for them. */
+/** What a case has at hand. Databases are loaded and servers started when somebody first asks for them. */
 export type Bench = {
   readonly settings: Settings;
   readonly postgres: BenchPostgres;
@@ -26,6 +26,8 @@ export type Bench = {
 export type Case = {
   readonly name: string;
   readonly title: string;
+  /** What is loaded before the first case is measured. */
+  readonly databases: readonly DatabaseName[];
   /** Whom the processes that make load must know. */
   readonly contenders: readonly Contender[];
   run(bench: Bench): Promise<CaseResult>;

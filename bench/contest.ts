@@ -31,8 +31,9 @@ export async function contest(
 ): Promise<Contest> {
   const outcomes = new Map<string, LoopOutcome[]>(contenders.map((c) => [c.name, []]));
   // All are up before the first begins.
-  const urls = new Map<string, string>();
-  for (const contender of contenders) urls.set(contender.name, await urlOf(bench, contender));
+  const urls = new Map(
+    await Promise.all(contenders.map(async (one) => [one.name, await urlOf(bench, one)] as const)),
+  );
 
   await takeTurns(contenders, bench.settings.rounds, async (contender, round) => {
     const { warmUpSeconds, seconds, poolSize, rounds } = bench.settings;

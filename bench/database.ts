@@ -9,6 +9,7 @@ import { migrate } from '../src/migrate.ts';
 import { isBlank, readCurrent } from '../src/migrations/includes.ts';
 import { projectAt } from '../src/migrations/project.ts';
 import { runCurrent } from '../src/migrations/shadow.ts';
+import type { DatabaseContent } from './data/databases.ts';
 import { progress } from './progress.ts';
 import { POSTGRES_SETTINGS } from './settings.ts';
 
@@ -17,7 +18,7 @@ export type BenchPostgres = {
   /** The log's lines from now on, until the returned function is called. */
   listen(listener: (line: string) => void): () => void;
   /** A migrated database with this data: loaded now, or by an earlier run that kept it. */
-  open(name: string, stamp: string, load: (client: Client) => Promise<void>): Promise<DatabaseUrls>;
+  open(content: DatabaseContent): Promise<DatabaseUrls>;
   stop(): Promise<void>;
 };
 
@@ -37,6 +38,8 @@ export async function startPostgres(keep: string | undefined): Promise<BenchPost
   const host = `${postgres.host}:${postgres.port}`;
   const asSuperuser = <T>(database: string, work: (client: Client) => Promise<T>) =>
     withClient(postgres.superuserUrl(database), work);
+  // One database after the other is made: they share roles. They are loaded at the same time.
+  let made: Promise<unknown> = Promise.resolve();
 
   return {
     superuserUrl: postgres.superuserUrl,
@@ -44,15 +47,21 @@ export async function startPostgres(keep: string | undefined): Promise<BenchPost
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    async open(name, stamp, load) {
+    async open({ name, stamp, base, load }) {
       const urls = {
         owner: `postgres://bursar_owner:owner@${host}/${name}`,
         authenticator: `postgres://bursar_authenticator:authenticator@${host}/${name}`,
       };
-      const isLoaded = await asSuperuser('postgres', (client) => prepare(client, name, stamp));
-      await migrate(urls, () => {});
-      await applyWhatIsBeingWritten(urls.owner);
-      if (isLoaded) return urls;
+      const isLoaded = made.then(async () => {
+        const found = await asSuperuser('postgres', (client) =>
+          prepare(client, name, stamp, base?.name),
+        );
+        await migrate(urls, () => {});
+        await applyWhatIsBeingWritten(urls.owner);
+        return found;
+      });
+      made = isLoaded.catch(() => {});
+      if (await isLoaded) return urls;
       progress(`loading the database ${name}`);
       await withClient(urls.owner, (client) => load(client));
       await asSuperuser('postgres', async (client) => {
@@ -70,8 +79,13 @@ export async function startPostgres(keep: string | undefined): Promise<BenchPost
   };
 }
 
-/** Whether the database has this data already; otherwise an empty one is there afterwards. */
-async function prepare(client: Client, name: string, stamp: string): Promise<boolean> {
+/** Whether the database has this data already; otherwise an empty one, or a copy of `base`, is there afterwards. */
+async function prepare(
+  client: Client,
+  name: string,
+  stamp: string,
+  base = 'template1',
+): Promise<boolean> {
   const owner = await client.query("select from pg_roles where rolname = 'bursar_owner'");
   if (owner.rowCount === 0) {
     await client.query("create role bursar_owner login createrole createdb password 'owner'");
@@ -84,7 +98,9 @@ async function prepare(client: Client, name: string, stamp: string): Promise<boo
   const database = client.escapeIdentifier(name);
   // What an interrupted run left, or other data.
   await client.query(`drop database if exists ${database} with (force)`);
-  await client.query(`create database ${database} owner bursar_owner`);
+  await client.query(
+    `create database ${database} template ${client.escapeIdentifier(base)} strategy file_copy owner bursar_owner`,
+  );
   return false;
 }
 

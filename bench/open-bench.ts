@@ -1,6 +1,6 @@
 import type { DatabaseUrls } from '../src/configuration.ts';
 import type { Bench } from './bench.ts';
-import { contentOf } from './data/databases.ts';
+import { contentOf, type DatabaseContent } from './data/databases.ts';
 import { startPostgres } from './database.ts';
 import { LoadProcess } from './load-process.ts';
 import { progress } from './progress.ts';
@@ -18,13 +18,16 @@ export async function openBench(settings: Settings, keep: string | undefined): P
   const databases = new Map<string, Promise<DatabaseUrls>>();
   const servers = new Map<string, Promise<ServerProcess>>();
 
-  const database: Bench['database'] = (name) => {
-    const content = contentOf(name, settings);
-    const found =
-      databases.get(content.name) ?? postgres.open(content.name, content.stamp, content.load);
+  const open = (content: DatabaseContent): Promise<DatabaseUrls> => {
+    const openNow = async () => {
+      if (content.base !== undefined) await open(content.base);
+      return postgres.open(content);
+    };
+    const found = databases.get(content.name) ?? openNow();
     databases.set(content.name, found);
     return found;
   };
+  const database: Bench['database'] = (name) => open(contentOf(name, settings));
   return {
     settings,
     postgres,

@@ -56,6 +56,7 @@ const byRest = (path: (group: string) => string) => async (connection: Connectio
 export const budgetUpsert: Case = {
   name: 'budget-upsert',
   title: 'A budget set, with its audit trail',
+  databases: ['small'],
   contenders: [
     { name: 'Bursar, GraphQL', server: 'bursar', http: byGraphql },
     {

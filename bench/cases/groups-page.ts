@@ -62,6 +62,7 @@ const byExpress = (page: string) => async (connection: Connection, number: numbe
 export const groupsPage: Case = {
   name: 'groups-page',
   title: 'A page of 50 groups with budget and status',
+  databases: ['small'],
   contenders: [
     { name: 'Bursar, GraphQL', server: 'bursar', http: byGraphql },
     { name: 'Express, a query per relation', server: 'express', http: byExpress('groups') },

@@ -28,6 +28,7 @@ export function lastMonth(now = new Date()): { from: string; to: string } {
 export const monthSpend: Case = {
   name: 'month-spend',
   title: "A month's spend of an organization by group and model, database time",
+  databases: ['small', 'large'],
   contenders: [],
   async run(bench) {
     const { smallLedger, largeLedger, rounds } = bench.settings;

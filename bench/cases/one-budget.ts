@@ -68,6 +68,7 @@ const contenders: readonly Contender[] = [
 export const oneBudget: Case = {
   name: 'one-budget',
   title: 'One budget, under row-level security',
+  databases: ['small'],
   contenders,
   async run(bench) {
     const { measurements, ratio } = await contest(bench, this);

@@ -35,6 +35,7 @@ const OURS = 'upsert_ai_model_prices';
 export const priceList: Case = {
   name: 'price-list',
   title: 'A price list upserted',
+  databases: ['many groups'],
   contenders: [],
   async run(bench) {
     const { authenticator, owner } = await bench.database('many groups');

@@ -32,6 +32,7 @@ function mustBeAll(count: number | null): void {
 export const readableGroups: Case = {
   name: 'readable-groups',
   title: 'groups under policies, for a person with 1,000 of them',
+  databases: ['many groups'],
   contenders: [],
   async run(bench) {
     const { authenticator, owner } = await bench.database('many groups');

@@ -14,6 +14,7 @@ const CONNECTIONS = 64;
 export const spendHotGroup: Case = {
   name: 'spend-hot-group',
   title: 'Authorize and settle, one hot group, 64 connections',
+  databases: ['small'],
   contenders: [ONE_GROUP, MANY_GROUPS],
   async run(bench) {
     const { measurements, ratio } = await contest(bench, this, {

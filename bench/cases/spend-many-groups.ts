@@ -8,6 +8,7 @@ import { FUNCTIONS_ALONE, MANY_GROUPS } from './spending.ts';
 export const spendManyGroups: Case = {
   name: 'spend-many-groups',
   title: 'Authorize and settle, many groups, by REST',
+  databases: ['small'],
   contenders: [MANY_GROUPS, FUNCTIONS_ALONE],
   async run(bench) {
     const { measurements, ratio } = await contest(bench, this, { unit: 'pairs/s' });

@@ -11,6 +11,7 @@ const nameOf = (count: number) => (count === 1 ? 'one process' : `${count} worke
 export const startUp: Case = {
   name: 'start-up',
   title: 'Start-up on an existing database',
+  databases: ['small'],
   contenders: [],
   async run(bench) {
     const { authenticator } = await bench.database('small');

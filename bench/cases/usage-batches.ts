@@ -36,6 +36,7 @@ const BARE = `
 export const usageBatches: Case = {
   name: 'usage-batches',
   title: 'record_ai_usage, batches of 1,000',
+  databases: ['small'],
   contenders: [],
   async run(bench) {
     const { owner, authenticator } = await bench.database('small');

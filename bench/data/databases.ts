@@ -5,10 +5,14 @@ import { loadLedger } from './ledger.ts';
 import { loadManyGroups } from './many-groups.ts';
 import { loadPeople } from './people.ts';
 
-/** The name of a database, what it has (another stamp: it is loaded anew), and how it gets it. */
+/**
+ * The name of a database, what it has (another stamp: it is loaded anew), whose copy it begins as, and how it gets
+ * the rest.
+ */
 export type DatabaseContent = {
   readonly name: string;
   readonly stamp: string;
+  readonly base?: DatabaseContent;
   load(client: Client): Promise<void>;
 };
 
@@ -23,15 +27,19 @@ export function contentOf(name: DatabaseName, settings: Settings): DatabaseConte
   }
 }
 
+const PEOPLE: DatabaseContent = {
+  name: 'bursar_bench_people',
+  stamp: 'people',
+  load: loadPeople,
+};
+
 function ledgerOf(rows: number): DatabaseContent {
   return {
     name: `bursar_bench_${rows}`,
     // A database of another month has its ledger elsewhere.
     stamp: `people and a ledger of ${rows}, ${new Date().toISOString().slice(0, 7)}`,
-    async load(client) {
-      await loadPeople(client);
-      await loadLedger(client, rows);
-    },
+    base: PEOPLE,
+    load: (client) => loadLedger(client, rows),
   };
 }
 

@@ -31,12 +31,16 @@ const statementsFor = (groups: number) => [
        select md5('user ' || o || '.' || r)::uuid from generate_series(0, 99) as r
        union all select md5('user of many')::uuid
      ) as users (u)`,
-  // An organization at a time: a statement keeps the plans that it begins with.
-  ...Array.from(
-    { length: 100 },
-    (_, o) => `insert into app_public.groups (id, organization_id, name)
-      select md5('group ${o}.' || k)::uuid, md5('organization ${o}')::uuid, 'Group ' || k
-      from generate_series(1, ${groups - 1}) as k`,
+  // One organization, then more: a statement keeps the plans that it begins with.
+  ...[
+    [0, 0],
+    [1, 3],
+    [4, 15],
+    [16, 99],
+  ].map(
+    ([first, last]) => `insert into app_public.groups (id, organization_id, name)
+      select md5('group ' || o || '.' || k)::uuid, md5('organization ' || o)::uuid, 'Group ' || k
+      from generate_series(${first}, ${last}) as o cross join generate_series(1, ${groups - 1}) as k`,
   ),
   // Everyone makes 100 of the person's groups; nine of each organization the others.
   `insert into app_public.group_members (organization_id, group_id, user_id)
