@@ -287,13 +287,11 @@ as $$
 begin
   -- session_user, not current_user: `set role` changes the latter. Any session can set a custom
   -- setting, so it counts only in a session that a Bursar server has opened.
-  if exists (select from app_private.authenticators where role_name = session_user) then
-    return (
-      select id from app_public.users
-      where id = nullif(current_setting('bursar.user_id', true), '')::uuid
-    );
-  end if;
-  return (select id from app_public.users where pg_role = session_user);
+  return case
+    when exists (select from app_private.authenticators where role_name = session_user)
+    then (select id from app_public.users where id = nullif(current_setting('bursar.user_id', true), '')::uuid)
+    else (select id from app_public.users where pg_role = session_user)
+  end;
 end
 $$;
 
@@ -631,6 +629,36 @@ revoke all on function app_hidden.my_organizations() from public;
 grant execute on function app_hidden.my_organizations() to bursar_user;
 comment on function app_hidden.my_organizations() is
   'The organizations of which the current user is a member.';
+
+create function app_hidden.my_spend_between(
+  organization_id uuid,
+  group_id uuid,
+  since timestamptz,
+  until timestamptz
+) returns numeric
+language plpgsql stable security definer
+set enable_seqscan to off
+set plan_cache_mode to force_generic_plan
+set search_path to pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  me constant uuid := app_hidden.current_user_id();
+begin
+  return (
+    select coalesce(sum(e.cost_micros), 0)
+    from app_public.ai_usage_events e
+    where e.organization_id = my_spend_between.organization_id and e.user_id = me
+      and (my_spend_between.group_id = my_spend_between.organization_id or e.group_id = my_spend_between.group_id)
+      and e.occurred_at >= since and e.occurred_at < until
+  );
+end
+$$;
+
+revoke all on function app_hidden.my_spend_between(uuid, uuid, timestamptz, timestamptz) from public;
+grant execute on function app_hidden.my_spend_between(uuid, uuid, timestamptz, timestamptz) to bursar_user;
+comment on function app_hidden.my_spend_between(uuid, uuid, timestamptz, timestamptz) is
+  'What the current user has spent of a group (or of the organization, for Everyone) in [since, until), in micros, added up from the ledger: for the parts of days that daily totals don''t tell.';
 
 create function app_hidden.newest_migration() returns text
 language plpgsql stable security definer
@@ -1014,6 +1042,34 @@ grant execute on function app_hidden.who_may_write(text) to bursar_user;
 comment on function app_hidden.who_may_write(text) is
   'The hint of refusals: which roles the policies of a table of app_public let write it.';
 
+create function app_hidden.whole_days(
+  period_start timestamptz,
+  period_end timestamptz,
+  out first_day timestamptz,
+  out last_day timestamptz
+)
+language plpgsql immutable security invoker parallel safe
+set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
+as $$
+begin
+  first_day := date_trunc('day', period_start);
+  last_day := date_trunc('day', period_end);
+  if first_day < period_start then
+    first_day := first_day + interval '1 day';
+  end if;
+  if first_day >= last_day then
+    first_day := period_end;
+    last_day := period_end;
+  end if;
+end
+$$;
+
+revoke all on function app_hidden.whole_days(timestamptz, timestamptz) from public;
+grant execute on function app_hidden.whole_days(timestamptz, timestamptz) to bursar_user;
+comment on function app_hidden.whole_days(timestamptz, timestamptz) is
+  'The days in UTC that lie in a period as a whole, as [first_day, last_day): daily totals tell those, the ledger what is before and after them. Where there is none, both are the period''s end.';
+
 create function app_private.announce_features() returns trigger
 language plpgsql volatile security invoker
 set search_path to pg_catalog, pg_temp
@@ -1183,7 +1239,13 @@ begin
   select t.group_id, t.is_everyone, t.applies_to, t.period, t.limit_micros, w.period_start, w.period_end, whose.user_id,
     spend.spent_micros, spend.overage_micros,
     coalesce(a.held_micros, 0) - expired, expired
-  from app_private.ai_spend_terms t
+  from (select distinct unnest(groups) as group_id) asked
+    -- offset 0: each is looked up, however many groups the organization has.
+    cross join lateral (
+      select t.* from app_private.ai_spend_terms t
+      where t.organization_id = budget_standings.organization_id and t.group_id = asked.group_id
+      offset 0
+    ) t
     cross join lateral app_hidden.budget_window(t.period, at, t.time_zone) w
     cross join lateral (
       select app_private.pool() as user_id
@@ -1197,8 +1259,7 @@ begin
       on a.organization_id = t.organization_id and a.group_id = t.group_id and a.user_id = whose.user_id
     cross join lateral coalesce(
       app_private.holds_ending(t.organization_id, t.group_id, whose.user_id, a.swept_until, holds_at), 0
-    ) as expired
-  where t.organization_id = budget_standings.organization_id and t.group_id = any (groups);
+    ) as expired;
 end
 $$;
 
@@ -2187,6 +2248,7 @@ end
 $$;
 
 revoke all on function app_private.pool() from public;
+grant execute on function app_private.pool() to bursar_user;
 comment on function app_private.pool() is
   'The user_id of accounts and counters that stand for a whole group: the nil UUID.';
 
@@ -2421,18 +2483,10 @@ set timezone to 'UTC'
 as $$
 #variable_conflict use_column
 declare
-  -- The whole days in UTC; what the period has before and after them comes from the ledger.
-  first_day timestamptz := date_trunc('day', period_start);
-  last_day timestamptz := date_trunc('day', period_end);
+  first_day timestamptz;
+  last_day timestamptz;
 begin
-  if first_day < period_start then
-    first_day := first_day + interval '1 day';
-  end if;
-  if first_day >= last_day then
-    first_day := period_end;
-    last_day := period_end;
-  end if;
-
+  select w.first_day, w.last_day into first_day, last_day from app_hidden.whole_days(period_start, period_end) w;
   return query
   select s.user_id, sum(s.cost_micros), sum(s.overage_micros)
   from (
@@ -2464,60 +2518,6 @@ $$;
 revoke all on function app_private.spend_by_user(uuid, uuid, uuid, timestamptz, timestamptz) from public;
 comment on function app_private.spend_by_user(uuid, uuid, uuid, timestamptz, timestamptz) is
   'Spend in a period of a group (or of the organization, for Everyone), for each of its members or the one that is named (app_private.pool() for all), in micros: from the daily totals, and from the ledger for the parts of days.';
-
-create function app_private.spend_of_member(
-  organization_id uuid,
-  group_id uuid,
-  user_id uuid,
-  period_start timestamptz,
-  period_end timestamptz
-) returns numeric
-language plpgsql stable security definer
-set enable_seqscan to off
-set plan_cache_mode to force_generic_plan
-set search_path to pg_catalog, pg_temp
-set timezone to 'UTC'
-as $$
-#variable_conflict use_column
-declare
-  is_everyone constant boolean := spend_of_member.group_id = spend_of_member.organization_id;
-  first_day timestamptz := date_trunc('day', period_start);
-  last_day timestamptz := date_trunc('day', period_end);
-  spent numeric;
-begin
-  if first_day < period_start then
-    first_day := first_day + interval '1 day';
-  end if;
-  if first_day >= last_day then
-    first_day := period_end;
-    last_day := period_end;
-  end if;
-  if first_day < last_day then
-    select sum(d.cost_micros) into spent
-    from app_public.ai_spend_daily d
-    where d.organization_id = spend_of_member.organization_id and d.user_id = spend_of_member.user_id
-      and d.day >= first_day::date and d.day < last_day::date
-      and (is_everyone or d.group_id = spend_of_member.group_id);
-  end if;
-  if period_start < first_day or last_day < period_end then
-    spent := coalesce(spent, 0) + coalesce((
-      select sum(e.cost_micros)
-      from app_public.ai_usage_events e
-      where e.organization_id = spend_of_member.organization_id and e.user_id = spend_of_member.user_id
-        and (
-          (e.occurred_at >= period_start and e.occurred_at < first_day)
-          or (e.occurred_at >= last_day and e.occurred_at < period_end)
-        )
-        and (is_everyone or e.group_id = spend_of_member.group_id)
-    ), 0);
-  end if;
-  return coalesce(spent, 0);
-end
-$$;
-
-revoke all on function app_private.spend_of_member(uuid, uuid, uuid, timestamptz, timestamptz) from public;
-comment on function app_private.spend_of_member(uuid, uuid, uuid, timestamptz, timestamptz) is
-  'What one member has spent of a group (or of the organization, for Everyone) in a period, in micros.';
 
 create function app_private.spend_of_period(
   organization_id uuid,
@@ -2819,50 +2819,6 @@ $$;
 revoke all on function app_private.write_audit_events(text, app_public.audit_action, jsonb[], jsonb[]) from public;
 comment on function app_private.write_audit_events(text, app_public.audit_action, jsonb[], jsonb[]) is
   'Writes an event for each pair of an old and a new row (null lists stand for nulls), and who is doing it. For triggers alone: the table refuses everybody else.';
-
-create function app_public.ai_budget_status(group_id uuid) returns setof app_public.ai_budget_status
-language plpgsql stable security definer rows 1
-set search_path to pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
-declare
-  me constant uuid := app_hidden.current_user_id();
-  at constant timestamptz := clock_timestamp();
-begin
-  if not app_hidden.reads_group(ai_budget_status.group_id) and not pg_has_role(session_user, current_user, 'usage') then
-    return;
-  end if;
-  return query
-  select
-    g.id, pool.limit_micros, terms.applies_to, case when pool.limit_micros is not null then pool.period end,
-    nullif(pool.period_start, '-infinity'), nullif(pool.period_end, 'infinity'),
-    trim_scale(pool.spent_micros), trim_scale(pool.held_micros),
-    trim_scale(case
-      when pool.limit_micros is null then null
-      when terms.applies_to = 'group' then greatest(pool.limit_micros - pool.spent_micros - pool.held_micros, 0)
-      when g.id = any (array(select app_hidden.my_groups()))
-        then greatest(pool.limit_micros - mine.spent_micros - mine.held_micros, 0)
-    end),
-    trim_scale(pool.overage_micros), trim_scale(mine.spent_micros), trim_scale(mine.held_micros)
-  from app_public.groups g
-    cross join lateral app_private.budget_standings(g.organization_id, array[g.id], null, at, at) pool
-    cross join lateral (
-      select case when pool.limit_micros is not null then pool.applies_to end as applies_to
-    ) terms
-    cross join lateral (
-      select
-        app_private.spend_of_member(g.organization_id, g.id, me, pool.period_start, pool.period_end) as spent_micros,
-        app_private.holds_ending(g.organization_id, g.id, me, at, 'infinity') as held_micros
-      offset 0
-    ) mine
-  where g.id = ai_budget_status.group_id;
-end
-$$;
-
-revoke all on function app_public.ai_budget_status(uuid) from public;
-grant execute on function app_public.ai_budget_status(uuid) to bursar_user;
-comment on function app_public.ai_budget_status(uuid) is
-  E'@feature ai_bridge\n@behavior -*\nWhat a group has spent of its budget: one row, or none when you can''t read the group.';
 
 create function app_public.authorize_ai_spend(
   request_id uuid,
@@ -5025,20 +4981,6 @@ comment on policy group_is_deleted_by_whoever_manages_the_organization on app_pu
 comment on policy group_is_read_by_its_members_and_whoever_reads_the_organization on app_public.groups is
   'Site roles, the organization''s roles, and the members of the group; each member of the organization for Everyone.';
 
-create function app_public.groups_ai_budget_status(g app_public.groups) returns app_public.ai_budget_status
-language plpgsql stable security invoker
-set search_path to pg_catalog, pg_temp
-as $$
-begin
-  return (select s from app_public.ai_budget_status(g.id) s);
-end
-$$;
-
-revoke all on function app_public.groups_ai_budget_status(app_public.groups) from public;
-grant execute on function app_public.groups_ai_budget_status(app_public.groups) to bursar_user;
-comment on function app_public.groups_ai_budget_status(app_public.groups) is
-  E'@feature ai_bridge\nWhat the group has spent of its budget in the current period, in micros.';
-
 -- app_public.group_ai_budgets ---------------------------------------------------------------------
 
 create table app_public.group_ai_budgets (
@@ -5686,6 +5628,19 @@ alter table app_public.user_site_roles
 comment on constraint site_role_belongs_to_a_user on app_public.user_site_roles is
   E'@foreignFieldName siteRoles\nThe user who holds the role.';
 
+-- app_hidden.groups_i_read ------------------------------------------------------------------------
+
+create view app_hidden.groups_i_read with (security_invoker = true) as
+ select organization_id,
+    id
+   from app_public.groups g;
+
+grant select on app_hidden.groups_i_read to bursar_user;
+
+comment on view app_hidden.groups_i_read is 'The groups that the policies show to the current user.';
+comment on column app_hidden.groups_i_read.organization_id is 'The group''s organization.';
+comment on column app_hidden.groups_i_read.id is 'The group.';
+
 -- app_private.ai_memberships ----------------------------------------------------------------------
 
 create view app_private.ai_memberships with (security_invoker = true) as
@@ -5721,7 +5676,7 @@ comment on column app_private.ai_memberships.until is 'When they left (UTC), or 
 
 -- app_private.ai_spend_terms ----------------------------------------------------------------------
 
-create view app_private.ai_spend_terms with (security_invoker = true) as
+create view app_private.ai_spend_terms as
  select g.organization_id,
     g.id as group_id,
     g.name as group_name,
@@ -5763,6 +5718,156 @@ comment on column app_private.ai_spend_terms.period is 'Over which time spend co
 comment on column app_private.ai_spend_terms.time_zone is 'Where the periods begin and end.';
 comment on column app_private.ai_spend_terms.counted_from is
   'The beginning of the first period (UTC) that has counters.';
+
+-- app_hidden.ai_budget_statuses -------------------------------------------------------------------
+
+create view app_hidden.ai_budget_statuses with (security_barrier = true) as
+ select t.group_id,
+    t.limit_micros,
+        case
+            when t.limit_micros is not null then t.applies_to
+            else null::app_public.budget_scope
+        end as applies_to,
+        case
+            when t.limit_micros is not null then t.period
+            else null::app_public.budget_period
+        end as period,
+    nullif(w.period_start, '-infinity'::timestamptz) as period_start,
+    nullif(w.period_end, 'infinity'::timestamptz) as period_end,
+    trim_scale(pool.spent_micros) as spent_micros,
+    trim_scale(pool.held_micros) as held_micros,
+    trim_scale(
+        case
+            when t.limit_micros is null then null::numeric
+            when t.applies_to = 'group'::app_public.budget_scope then greatest(t.limit_micros::numeric - pool.spent_micros - pool.held_micros, 0::numeric)
+            when t.group_id = any ((array(select app_hidden.my_groups()))) then greatest(t.limit_micros::numeric - mine.spent_micros - mine.held_micros, 0::numeric)
+            else null::numeric
+        end) as remaining_micros,
+    trim_scale(pool.overage_micros) as overage_micros,
+    trim_scale(mine.spent_micros) as my_spent_micros,
+    trim_scale(mine.held_micros) as my_held_micros
+   from app_hidden.groups_i_read g
+     join app_private.ai_spend_terms t on t.organization_id = g.organization_id and t.group_id = g.id
+     cross join lateral app_hidden.budget_window(t.period, greatest(statement_timestamp(), t.counted_from), t.time_zone) w(period_start, period_end)
+     left join lateral (select c.spent_micros,
+            c.overage_micros
+           from app_private.ai_spend_counters c
+          where c.organization_id = t.organization_id and c.group_id = t.group_id and c.user_id = app_private.pool() and c.period_start = w.period_start
+         offset 0) counter on true
+     left join lateral (select a.held_micros,
+            a.swept_until
+           from app_private.ai_spend_accounts a
+          where a.organization_id = t.organization_id and a.group_id = t.group_id and a.user_id = app_private.pool()
+         offset 0) account on true
+     cross join lateral (select coalesce(sum(h.estimate_micros) filter (where h.expires_at > account.swept_until and h.expires_at <= statement_timestamp()), 0::numeric) as expired_micros,
+            coalesce(sum(h.estimate_micros) filter (where h.expires_at > statement_timestamp() and h.user_id = ((select app_hidden.current_user_id()))), 0::numeric) as my_micros
+           from (select r.user_id,
+                    r.expires_at,
+                    r.estimate_micros
+                   from app_private.ai_spend_requests r
+                  where not t.is_everyone and r.organization_id = t.organization_id and r.group_id = t.group_id and r.state = 'held'::app_private.spend_request_state and r.expires_at > least(account.swept_until, statement_timestamp())
+                union all
+                 select r.user_id,
+                    r.expires_at,
+                    r.estimate_micros
+                   from app_private.ai_spend_requests r
+                  where t.is_everyone and r.organization_id = t.organization_id and r.state = 'held'::app_private.spend_request_state and r.expires_at > least(account.swept_until, statement_timestamp())) h
+         offset 0) holds
+     cross join lateral (select coalesce(counter.spent_micros, 0::numeric) as spent_micros,
+            coalesce(counter.overage_micros, 0::numeric) as overage_micros,
+            coalesce(account.held_micros, 0::numeric) - holds.expired_micros as held_micros) pool
+     cross join lateral app_hidden.whole_days(w.period_start, w.period_end) days(first_day, last_day)
+     cross join lateral (select coalesce((select sum(d.cost_micros) as sum
+                   from app_public.ai_spend_daily d
+                  where d.organization_id = t.organization_id and d.user_id = ((select app_hidden.current_user_id())) and (t.is_everyone or d.group_id = t.group_id) and d.day >= (days.first_day at time zone 'UTC'::text)::date and d.day < (days.last_day at time zone 'UTC'::text)::date), 0::numeric) +
+                case
+                    when w.period_start < days.first_day then app_hidden.my_spend_between(t.organization_id, t.group_id, w.period_start, days.first_day)
+                    else 0::numeric
+                end +
+                case
+                    when days.last_day < w.period_end then app_hidden.my_spend_between(t.organization_id, t.group_id, days.last_day, w.period_end)
+                    else 0::numeric
+                end as spent_micros,
+            holds.my_micros as held_micros
+         offset 0) mine;
+
+grant select on app_hidden.ai_budget_statuses to bursar_user;
+
+comment on view app_hidden.ai_budget_statuses is
+  'What each group that the current user reads has spent of its budget, as of the beginning of the statement. Asked for the groups at hand, by group_id; the columns are those of the type ai_budget_status.';
+comment on column app_hidden.ai_budget_statuses.group_id is 'The group.';
+comment on column app_hidden.ai_budget_statuses.limit_micros is
+  'Its limit, in micros. Null where there is no budget.';
+comment on column app_hidden.ai_budget_statuses.applies_to is
+  'For whom the limit counts. Null where there is no budget.';
+comment on column app_hidden.ai_budget_statuses.period is
+  'Over which time it counts. Null where there is no budget.';
+comment on column app_hidden.ai_budget_statuses.period_start is
+  'When the current period began (UTC), in it. Null for a lifetime.';
+comment on column app_hidden.ai_budget_statuses.period_end is
+  'When it ends (UTC), not in it. Null for a lifetime.';
+comment on column app_hidden.ai_budget_statuses.spent_micros is
+  'What the whole group has spent in it, in micros.';
+comment on column app_hidden.ai_budget_statuses.held_micros is 'What open holds keep of the group, in micros.';
+comment on column app_hidden.ai_budget_statuses.remaining_micros is
+  'What is left, in micros: of the pool, or of what the caller has where each member has the limit. Null where there is no limit.';
+comment on column app_hidden.ai_budget_statuses.overage_micros is
+  'By how much costs exceeded their holds, in micros.';
+comment on column app_hidden.ai_budget_statuses.my_spent_micros is
+  'What the caller has spent in it, in micros.';
+comment on column app_hidden.ai_budget_statuses.my_held_micros is
+  'What the caller''s open holds keep, in micros.';
+
+create function app_public.ai_budget_status(group_id uuid) returns setof app_public.ai_budget_status
+language sql stable security invoker rows 1
+begin atomic
+ select s.group_id,
+     s.limit_micros,
+     s.applies_to,
+     s.period,
+     s.period_start,
+     s.period_end,
+     s.spent_micros,
+     s.held_micros,
+     s.remaining_micros,
+     s.overage_micros,
+     s.my_spent_micros,
+     s.my_held_micros
+    from app_hidden.ai_budget_statuses s
+   where (s.group_id = ai_budget_status.group_id)
+  limit 1;
+end;
+
+revoke all on function app_public.ai_budget_status(uuid) from public;
+grant execute on function app_public.ai_budget_status(uuid) to bursar_user;
+comment on function app_public.ai_budget_status(uuid) is
+  E'@feature ai_bridge\n@behavior -*\nWhat a group has spent of its budget: one row, or none when you can''t read the group.';
+
+create function app_public.groups_ai_budget_status(g app_public.groups)
+returns setof app_public.ai_budget_status
+language sql stable security invoker rows 1
+begin atomic
+ select s.group_id,
+     s.limit_micros,
+     s.applies_to,
+     s.period,
+     s.period_start,
+     s.period_end,
+     s.spent_micros,
+     s.held_micros,
+     s.remaining_micros,
+     s.overage_micros,
+     s.my_spent_micros,
+     s.my_held_micros
+    from app_hidden.ai_budget_statuses s
+   where (s.group_id = (groups_ai_budget_status.g).id)
+  limit 1;
+end;
+
+revoke all on function app_public.groups_ai_budget_status(app_public.groups) from public;
+grant execute on function app_public.groups_ai_budget_status(app_public.groups) to bursar_user;
+comment on function app_public.groups_ai_budget_status(app_public.groups) is
+  E'@feature ai_bridge\n@oneRow\nWhat the group has spent of its budget in the current period, in micros.';
 
 -- app_public.ai_ledger_discrepancies --------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import { ExactNumbersPlugin } from './exact-numbers.ts';
 import { createKnownCallersPlugin } from './known-callers.ts';
 import { NamesPlugin } from './names.ts';
 import { NoIntrospectionPlugin, withoutSuggestion } from './no-introspection.ts';
+import { OneRowPlugin } from './one-row.ts';
 import { createPgService, pgSettingsOf } from './pg-adaptor.ts';
 import { createQueryLimitsPlugin, type QueryLimits } from './query-limits.ts';
 import { RefusedUpdatesPlugin } from './refused-updates.ts';
@@ -48,6 +49,7 @@ export function createPreset(options: {
     plugins: [
       BehaviorMemoryPlugin,
       NamesPlugin,
+      OneRowPlugin,
       DescriptionsPlugin,
       ExactNumbersPlugin,
       DatesAndTimesPlugin,

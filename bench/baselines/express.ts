@@ -83,7 +83,8 @@ app.get(
     );
     const statuses = await client.query(
       `select s.group_id, s.spent_micros, s.held_micros, s.remaining_micros
-       from unnest($1::uuid[]) as id cross join lateral app_public.ai_budget_status(id) as s`,
+       from app_public.groups g cross join lateral app_public.groups_ai_budget_status(g) as s
+       where g.id = any ($1)`,
       [ids],
     );
     const budgetOf = new Map(budgets.rows.map((budget) => [budget.group_id, budget]));

@@ -10,6 +10,7 @@ import { grafserv } from 'postgraphile/grafserv/express/v4';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import { NamesPlugin } from '../../plugins/names.ts';
+import { OneRowPlugin } from '../../plugins/one-row.ts';
 import { listen } from './listen.ts';
 
 /**
@@ -30,7 +31,7 @@ const instance = postgraphile({
     PostGraphileConnectionFilterPreset,
     PgAggregatesPreset,
   ],
-  plugins: [NamesPlugin],
+  plugins: [NamesPlugin, OneRowPlugin],
   pgServices: [makePgService({ pool, schemas: ['app_public'], pubsub: false })],
   schema: { defaultBehavior: '-aggregates -groupedAggregates' },
   grafast: {
