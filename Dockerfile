@@ -12,6 +12,9 @@ COPY migrations ./migrations
 COPY plugins ./plugins
 COPY src ./src
 
+# What the server compiles when it starts is kept in the image, which the account it runs as can't write.
+RUN ["node", "--max-semi-space-size=16", "--heap-growing-percent=30", "--input-type=module", "--eval", "await import('/bursar/src/compile-cache.ts'); await import('/bursar/src/graphile-environment.ts'); await import('/bursar/src/serve.ts')"]
+
 USER node
 EXPOSE 5678
 

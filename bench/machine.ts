@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpus, platform, release, totalmem } from 'node:os';
 import { withClient } from '../src/database.ts';
-import { PROJECT_FOLDER } from '../src/migrate.ts';
+import { PROJECT_FOLDER } from '../src/folders.ts';
 import { POSTGRES_SETTINGS } from './settings.ts';
 
 /** Without it a number means little. */

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { PROJECT_FOLDER } from '../src/migrate.ts';
+import { PROJECT_FOLDER } from '../src/folders.ts';
 import { barChart } from './bar-chart.ts';
 import { betweenMarkers } from './page.ts';
 import { asMarkdown } from './report.ts';

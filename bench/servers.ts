@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { PROJECT_FOLDER } from '../src/migrate.ts';
+import { PROJECT_FOLDER } from '../src/folders.ts';
 
 export type ServerName = 'bursar' | 'express' | 'postgraphile';
 

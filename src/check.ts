@@ -1,9 +1,10 @@
 import type { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
 import { withClient } from './database.ts';
+import { MIGRATIONS_FOLDER } from './folders.ts';
 import { appliedOf, readHistory } from './history.ts';
 import { lint } from './lint.ts';
-import { loginOf, MIGRATIONS_FOLDER } from './migrate.ts';
+import { loginOf } from './migrate.ts';
 import { POWERS } from './role-powers.ts';
 
 /** One thing that the database must have: empty `missing` when it does. */

@@ -5,7 +5,7 @@ import { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
 import { withClient } from './database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
-import { PROJECT_FOLDER } from './migrate.ts';
+import { PROJECT_FOLDER } from './folders.ts';
 
 /** What `npm start` keeps between runs: a database server of its own, and the secrets that go with it. */
 const DATA_FOLDER = process.env.BURSAR_DATA_FOLDER ?? join(PROJECT_FOLDER, '.bursar');

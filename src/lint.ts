@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'pg';
-import { PROJECT_FOLDER } from './migrate.ts';
+import { PROJECT_FOLDER } from './folders.ts';
 import { readWaivers, type Waiver, waives } from './waivers.ts';
 
 /** An error opens what the rules keep shut, a warning costs or surprises, a notice is worth a look. */

@@ -3,11 +3,9 @@ import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { DatabaseUrls } from './configuration.ts';
 import { databaseNameOf, withClient } from './database.ts';
+import { MIGRATIONS_FOLDER } from './folders.ts';
 import { TIME_LIMITS } from './on-behalf.ts';
 import { PATIENCE, type Patience, runMigrations } from './run-migrations.ts';
-
-export const PROJECT_FOLDER = join(import.meta.dirname, '..');
-export const MIGRATIONS_FOLDER = join(PROJECT_FOLDER, 'migrations');
 
 const OLDEST_POSTGRES = 15;
 

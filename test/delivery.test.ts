@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { access, constants, readFile } from 'node:fs/promises';
+import { access, constants, readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { isBuiltin } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -9,7 +9,7 @@ import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { PROJECT_FOLDER } from '../src/migrate.ts';
+import { PROJECT_FOLDER } from '../src/folders.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
 import { startTestServer, type TestServer } from './support/server.ts';
 
@@ -25,6 +25,36 @@ const packageJson = JSON.parse(await read('package.json')) as {
 function scriptsIn(text: string): string[] {
   return [...text.matchAll(/npm run (?:--silent )?([a-z]+(?::[a-z]+)*)/g)].map(([, s]) => s ?? '');
 }
+
+/** What a file of ours imports, at once or later, and what those do: our files, and the packages. */
+async function importsOf(entry: string): Promise<{ files: string[]; packages: string[] }> {
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const follow = async (file: string): Promise<void> => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const text = await readFile(file, 'utf8');
+    const imports = text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g);
+    for (const [statement, name = ''] of imports) {
+      // A type is gone before the code runs.
+      const before = text.slice(0, text.indexOf(statement));
+      if (/import type [^;]*$/.test(before)) continue;
+      if (name.startsWith('.')) await follow(join(dirname(file), name));
+      else if (!isBuiltin(name)) packages.add(name.match(/^(@[^/]+\/)?[^/]+/)?.[0] ?? name);
+    }
+  };
+  await follow(join(PROJECT_FOLDER, entry));
+  const files = [...seen].map((file) => relative(PROJECT_FOLDER, file));
+  return { files, packages: [...packages].sort() };
+}
+
+test('who serves loads neither the price list nor what runs migrations', async () => {
+  const { files, packages } = await importsOf('src/commands/serve.ts');
+  expect(files).toContain('src/serve.ts');
+  expect(packages).toContain('postgraphile');
+  expect(packages).not.toContain('@pydantic/genai-prices');
+  expect(packages).not.toContain('graphile-migrate');
+});
 
 test('the workflow of GitHub runs what there is', async () => {
   const workflow = parse(await read('.github/workflows/ci.yml'));
@@ -97,31 +127,34 @@ describe('the image', () => {
   });
 
   test('needs nothing that it has not: neither tools of development nor how migrations are written', async () => {
-    const seen = new Set<string>();
-    const packages = new Set<string>();
-    const follow = async (file: string): Promise<void> => {
-      if (seen.has(file)) return;
-      seen.add(file);
-      const text = await readFile(file, 'utf8');
-      const imports = text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g);
-      for (const [statement, name = ''] of imports) {
-        // A type is gone before the code runs.
-        const before = text.slice(0, text.indexOf(statement));
-        if (/import type [^;]*$/.test(before)) continue;
-        if (name.startsWith('.')) await follow(join(dirname(file), name));
-        else if (!isBuiltin(name)) packages.add(name.match(/^(@[^/]+\/)?[^/]+/)?.[0] ?? name);
-      }
-    };
     const [, start = '[]'] = /^CMD (\[.*\])$/m.exec(dockerfile) ?? [];
     const entry = (JSON.parse(start) as string[]).find((word) => word.endsWith('.ts'));
-    await follow(join(PROJECT_FOLDER, entry ?? ''));
-    const files = [...seen].map((file) => relative(PROJECT_FOLDER, file));
+    const { files, packages } = await importsOf(entry ?? '');
     expect(files).toContain('src/serve.ts');
     expect(files.filter((file) => file.startsWith('src/migrations/'))).toEqual([]);
     expect(files.filter((file) => !/^(src|plugins)\//.test(file))).toEqual([]);
-    expect([...packages].sort()).toEqual(
-      [...packages].filter((name) => name in packageJson.dependencies).sort(),
+    expect(packages).toEqual(packages.filter((name) => name in packageJson.dependencies));
+  });
+
+  test('has compiled what the server starts with', async () => {
+    const [, run = '[]'] = /^RUN (\[.*\])$/m.exec(dockerfile) ?? [];
+    const [program, ...args] = JSON.parse(
+      run.replaceAll('/bursar/', `${PROJECT_FOLDER}/`),
+    ) as string[];
+    expect(program).toBe('node');
+    // NODE_COMPILE_CACHE would be obeyed instead.
+    const { NODE_COMPILE_CACHE: _, ...env } = process.env;
+    const ran = await promisify(execFile)(
+      process.execPath,
+      [
+        ...args.slice(0, -1),
+        `${args.at(-1)}; console.log((await import('node:module')).getCompileCacheDir())`,
+      ],
+      { cwd: PROJECT_FOLDER, env },
     );
+    expect(ran.stderr).toBe('');
+    expect(ran.stdout).toContain(join(PROJECT_FOLDER, 'node_modules/.cache/bursar'));
+    expect(await readdir(ran.stdout.trim())).not.toEqual([]);
   });
 
   test('gives Node the same limits of memory as every other way to start a server', async () => {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PROJECT_FOLDER } from '../migrate.ts';
+import { PROJECT_FOLDER } from '../folders.ts';
 
 /** The files that the workflow reads and writes. */
 export type Project = {
