@@ -287,11 +287,13 @@ as $$
 begin
   -- session_user, not current_user: `set role` changes the latter. Any session can set a custom
   -- setting, so it counts only in a session that a Bursar server has opened.
-  return case
-    when exists (select from app_private.authenticators where role_name = session_user)
-    then (select id from app_public.users where id = nullif(current_setting('bursar.user_id', true), '')::uuid)
-    else (select id from app_public.users where pg_role = session_user)
-  end;
+  if exists (select from app_private.authenticators where role_name = session_user) then
+    return (
+      select id from app_public.users
+      where id = nullif(current_setting('bursar.user_id', true), '')::uuid
+    );
+  end if;
+  return (select id from app_public.users where pg_role = session_user);
 end
 $$;
 
@@ -1135,48 +1137,6 @@ revoke all on function app_private.audit_departure() from public;
 comment on function app_private.audit_departure() is
   'Trigger: writes the end of a row into the audit trail before it takes others along. The last trigger before a delete.';
 
-create function app_private.audited_name(table_name text, id uuid) returns text
-language plpgsql stable security definer
-set search_path to pg_catalog, pg_temp
-as $$
-declare
-  name text;
-begin
-  -- Of what is just going along with something else, as the trail last knew it.
-  case table_name
-    when 'organizations' then
-      select o.name into name from app_public.organizations o where o.id = audited_name.id;
-      if not found then
-        select e.organization_name into name from app_public.audit_events e
-        where e.organization_id = audited_name.id and e.subject = 'organizations'
-        order by e.changed_at desc
-        limit 1;
-      end if;
-    when 'groups' then
-      select g.name into name from app_public.groups g where g.id = audited_name.id;
-      if not found then
-        select e.group_name into name from app_public.audit_events e
-        where e.group_id = audited_name.id and e.subject = 'groups'
-        order by e.changed_at desc
-        limit 1;
-      end if;
-    when 'users' then
-      select u.username into name from app_public.users u where u.id = audited_name.id;
-      if not found then
-        select e.user_name into name from app_public.audit_events e
-        where e.user_id = audited_name.id and e.subject = 'users'
-        order by e.changed_at desc
-        limit 1;
-      end if;
-  end case;
-  return name;
-end
-$$;
-
-revoke all on function app_private.audited_name(text, uuid) from public;
-comment on function app_private.audited_name(text, uuid) is
-  'What something is called at the moment of an event: names change, and ids can be taken again by others.';
-
 create function app_private.booked_ids(ids uuid[]) returns setof uuid
 language plpgsql stable security definer
 set enable_seqscan to off
@@ -1934,6 +1894,38 @@ $$;
 revoke all on function app_private.keep_timestamps() from public;
 comment on function app_private.keep_timestamps() is
   'Trigger: an update keeps created_at and sets updated_at to the time of its transaction (UTC).';
+
+create function app_private.last_audited_name(subject text, id uuid) returns text
+language plpgsql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return case subject
+    when 'organizations' then (
+      select e.organization_name from app_public.audit_events e
+      where e.organization_id = last_audited_name.id and e.subject = 'organizations'
+      order by e.changed_at desc
+      limit 1
+    )
+    when 'groups' then (
+      select e.group_name from app_public.audit_events e
+      where e.group_id = last_audited_name.id and e.subject = 'groups'
+      order by e.changed_at desc
+      limit 1
+    )
+    when 'users' then (
+      select e.user_name from app_public.audit_events e
+      where e.user_id = last_audited_name.id and e.subject = 'users'
+      order by e.changed_at desc
+      limit 1
+    )
+  end;
+end
+$$;
+
+revoke all on function app_private.last_audited_name(text, uuid) from public;
+comment on function app_private.last_audited_name(text, uuid) is
+  'What something was called when the trail last knew it: for what is just going along with something else.';
 
 create function app_private.ledger_spend(
   organization_id uuid,
@@ -2770,9 +2762,12 @@ begin
     case when write_audit_events.action <> 'update' then write_audit_events.action
       when r.old_row is null then 'insert' when r.new_row is null then 'delete' else 'update' end,
     write_audit_events.subject,
-    its.organization_id, case when its.organization_id is not null then app_private.audited_name('organizations', its.organization_id) end,
-    its.group_id, case when its.group_id is not null then app_private.audited_name('groups', its.group_id) end,
-    its.user_id, case when its.user_id is not null then app_private.audited_name('users', its.user_id) end,
+    its.organization_id,
+    coalesce(o.name, case when its.organization_id is not null then app_private.last_audited_name('organizations', its.organization_id) end),
+    its.group_id,
+    coalesce(g.name, case when its.group_id is not null then app_private.last_audited_name('groups', its.group_id) end),
+    its.user_id,
+    coalesce(u.username, case when its.user_id is not null then app_private.last_audited_name('users', its.user_id) end),
     r.old_row, r.new_row
   from unnest(old_rows, new_rows) as c (old_row, new_row)
     cross join lateral (
@@ -2810,6 +2805,9 @@ begin
         case write_audit_events.subject when 'users' then r.known ->> 'id' else r.known ->> 'user_id' end::uuid as user_id
       offset 0
     ) its
+    left join app_public.organizations o on o.id = its.organization_id
+    left join app_public.groups g on g.id = its.group_id
+    left join app_public.users u on u.id = its.user_id
   -- A write that changes nothing but the time of writing is no change.
   where write_audit_events.action <> 'update'
     or c.old_row - 'updated_at' is distinct from c.new_row - 'updated_at';
@@ -2819,6 +2817,23 @@ $$;
 revoke all on function app_private.write_audit_events(text, app_public.audit_action, jsonb[], jsonb[]) from public;
 comment on function app_private.write_audit_events(text, app_public.audit_action, jsonb[], jsonb[]) is
   'Writes an event for each pair of an old and a new row (null lists stand for nulls), and who is doing it. For triggers alone: the table refuses everybody else.';
+
+create function app_public.ai_budget_status(group_id uuid) returns setof app_public.ai_budget_status
+language plpgsql stable security invoker rows 1
+set enable_seqscan to off
+set search_path to pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select s.* from app_hidden.ai_budget_statuses s where s.group_id = ai_budget_status.group_id;
+end
+$$;
+
+revoke all on function app_public.ai_budget_status(uuid) from public;
+grant execute on function app_public.ai_budget_status(uuid) to bursar_user;
+comment on function app_public.ai_budget_status(uuid) is
+  E'@feature ai_bridge\n@behavior -*\nWhat a group has spent of its budget: one row, or none when you can''t read the group.';
 
 create function app_public.authorize_ai_spend(
   request_id uuid,
@@ -5776,20 +5791,19 @@ create view app_hidden.ai_budget_statuses with (security_barrier = true) as
      cross join lateral (select coalesce(counter.spent_micros, 0::numeric) as spent_micros,
             coalesce(counter.overage_micros, 0::numeric) as overage_micros,
             coalesce(account.held_micros, 0::numeric) - holds.expired_micros as held_micros) pool
-     cross join lateral app_hidden.whole_days(w.period_start, w.period_end) days(first_day, last_day)
-     cross join lateral (select coalesce((select sum(d.cost_micros) as sum
-                   from app_public.ai_spend_daily d
-                  where d.organization_id = t.organization_id and d.user_id = ((select app_hidden.current_user_id())) and (t.is_everyone or d.group_id = t.group_id) and d.day >= (days.first_day at time zone 'UTC'::text)::date and d.day < (days.last_day at time zone 'UTC'::text)::date), 0::numeric) +
-                case
-                    when w.period_start < days.first_day then app_hidden.my_spend_between(t.organization_id, t.group_id, w.period_start, days.first_day)
-                    else 0::numeric
-                end +
-                case
-                    when days.last_day < w.period_end then app_hidden.my_spend_between(t.organization_id, t.group_id, days.last_day, w.period_end)
-                    else 0::numeric
-                end as spent_micros,
-            holds.my_micros as held_micros
-         offset 0) mine;
+     cross join lateral (select (select coalesce((select sum(d.cost_micros) as sum
+                           from app_public.ai_spend_daily d
+                          where d.organization_id = t.organization_id and d.user_id = ((select app_hidden.current_user_id())) and (t.is_everyone or d.group_id = t.group_id) and d.day >= (days.first_day at time zone 'UTC'::text)::date and d.day < (days.last_day at time zone 'UTC'::text)::date), 0::numeric) +
+                        case
+                            when w.period_start < days.first_day then app_hidden.my_spend_between(t.organization_id, t.group_id, w.period_start, days.first_day)
+                            else 0::numeric
+                        end +
+                        case
+                            when days.last_day < w.period_end then app_hidden.my_spend_between(t.organization_id, t.group_id, days.last_day, w.period_end)
+                            else 0::numeric
+                        end
+                   from app_hidden.whole_days(w.period_start, w.period_end) days(first_day, last_day)) as spent_micros,
+            holds.my_micros as held_micros) mine;
 
 grant select on app_hidden.ai_budget_statuses to bursar_user;
 
@@ -5817,31 +5831,6 @@ comment on column app_hidden.ai_budget_statuses.my_spent_micros is
   'What the caller has spent in it, in micros.';
 comment on column app_hidden.ai_budget_statuses.my_held_micros is
   'What the caller''s open holds keep, in micros.';
-
-create function app_public.ai_budget_status(group_id uuid) returns setof app_public.ai_budget_status
-language sql stable security invoker rows 1
-begin atomic
- select s.group_id,
-     s.limit_micros,
-     s.applies_to,
-     s.period,
-     s.period_start,
-     s.period_end,
-     s.spent_micros,
-     s.held_micros,
-     s.remaining_micros,
-     s.overage_micros,
-     s.my_spent_micros,
-     s.my_held_micros
-    from app_hidden.ai_budget_statuses s
-   where (s.group_id = ai_budget_status.group_id)
-  limit 1;
-end;
-
-revoke all on function app_public.ai_budget_status(uuid) from public;
-grant execute on function app_public.ai_budget_status(uuid) to bursar_user;
-comment on function app_public.ai_budget_status(uuid) is
-  E'@feature ai_bridge\n@behavior -*\nWhat a group has spent of its budget: one row, or none when you can''t read the group.';
 
 create function app_public.groups_ai_budget_status(g app_public.groups)
 returns setof app_public.ai_budget_status
