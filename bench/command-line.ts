@@ -5,7 +5,7 @@ const HELP = `Measures Bursar side by side with the same written by hand, and sa
 
   npm run bench [-- OPTION …]
 
-  --quick            less data and shorter rounds: two minutes, or four on a slow machine
+  --quick            less data and shorter rounds: under two minutes
   --only CASE …      only these: ${CASES.map(({ name }) => name).join(', ')}
   --json FILE        writes the results there too
   --keep FOLDER      keeps the loaded databases there, for the next run

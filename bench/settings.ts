@@ -23,8 +23,8 @@ export function settingsOf(given: {
   const seconds = given.seconds ?? (quick ? 0.4 : 4);
   return {
     quick,
-    smallLedger: quick ? 25_000 : 1_000_000,
-    largeLedger: quick ? 250_000 : 10_000_000,
+    smallLedger: quick ? 20_000 : 1_000_000,
+    largeLedger: quick ? 200_000 : 10_000_000,
     groupsOfAnOrganization: quick ? 50 : 1000,
     rounds: given.rounds ?? (quick ? 2 : 5),
     warmUpSeconds: Math.min(seconds, quick ? 0.2 : 1),

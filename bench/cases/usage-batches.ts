@@ -71,7 +71,7 @@ export const usageBatches: Case = {
             },
           },
         ],
-        { rounds: bench.settings.rounds, times: bench.settings.quick ? 8 : 20 },
+        { rounds: bench.settings.rounds, times: bench.settings.quick ? 4 : 20 },
       );
       const { measurements, ratio } = contestOf(measured.map(asRate));
       return {

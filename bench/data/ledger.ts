@@ -51,10 +51,12 @@ export async function loadLedger(client: Client, rows: number): Promise<void> {
     }),
   );
   progress('ledger: daily totals');
-  await inTransaction(client, async () => {
-    await client.query("set local work_mem = '512MB'");
-    await client.query(DAILY);
-  });
+  await withoutIndexes(client, 'app_public.ai_spend_daily', () =>
+    inTransaction(client, async () => {
+      await client.query("set local work_mem = '512MB'");
+      await client.query(DAILY);
+    }),
+  );
   progress('ledger: counters');
   await client.query(
     'select app_private.count_anew(organization_id, id, clock_timestamp()) from app_public.groups',
