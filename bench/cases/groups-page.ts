@@ -105,7 +105,9 @@ export const groupsPage: Case = {
           met: selects.length === 1,
         },
       ],
-      notes: [],
+      notes: [
+        'Where Express asks once for each relation, it gets the status of all 50 groups as Bursar does: by a query with which their status is planned. One group at a time, a function with a plan of its own is asked.',
+      ],
     };
   },
 };
