@@ -1,4 +1,4 @@
-import type { DatabaseUrls } from '../src/configuration.ts';
+import type { DatabaseUrls } from '../src/database-urls.ts';
 import type { Contender } from './caller.ts';
 import type { BenchPostgres } from './database.ts';
 import type { LoadProcess } from './load-process.ts';

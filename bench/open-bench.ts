@@ -1,4 +1,4 @@
-import type { DatabaseUrls } from '../src/configuration.ts';
+import type { DatabaseUrls } from '../src/database-urls.ts';
 import type { Bench } from './bench.ts';
 import { contentOf, type DatabaseContent } from './data/databases.ts';
 import { startPostgres } from './database.ts';

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import type { DatabaseUrls } from './configuration.ts';
 import { withClient } from './database.ts';
+import type { DatabaseUrls } from './database-urls.ts';
 import { MIGRATIONS_FOLDER } from './folders.ts';
 import { appliedOf, readHistory } from './history.ts';
 import { lint } from './lint.ts';

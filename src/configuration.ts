@@ -3,9 +3,9 @@
  * with its remedy.
  */
 
-import { readFileSync } from 'node:fs';
 import type { QueryLimits } from '../plugins/query-limits.ts';
 import type { HttpLimits } from './http-limits.ts';
+import { type Environment, isGiven, SettingsReader } from './settings.ts';
 
 export type TokenKeys =
   | { readonly kind: 'secret'; readonly secret: string }
@@ -55,18 +55,6 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type TrustedDocuments = Readonly<Record<string, string>>;
 export type MetricsAccess = { readonly token: string } | 'everybody' | 'nobody';
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-export class ConfigurationError extends Error {
-  override readonly name = 'ConfigurationError';
-  readonly mistakes: readonly string[];
-
-  constructor(mistakes: readonly string[]) {
-    super(mistakes.join('\n'));
-    this.mistakes = mistakes;
-  }
-}
-
 /** Several times what GraphiQL asks of the whole schema, which is more than clients do. */
 export const QUERY_LIMITS: QueryLimits = { depth: 20, fields: 1_000 };
 
@@ -77,96 +65,7 @@ export const HTTP_LIMITS: HttpLimits = { connections: 10_000, requestSeconds: 30
 
 const SHORTEST_SECRET_BYTES = 32;
 
-/** What may stand in a file that `NAME_FILE` names, as secrets of containers do. */
-const SECRETS: ReadonlySet<string> = new Set([
-  'AUTH_DATABASE_URL',
-  'DATABASE_URL',
-  'JWT_SECRET',
-  'LISTEN_DATABASE_URL',
-  'METRICS_TOKEN',
-  'ROOT_DATABASE_URL',
-  'SHADOW_DATABASE_URL',
-]);
-
-/** Whether a setting is given, as itself or as a file. */
-export function isGiven(environment: Environment, name: string): boolean {
-  return Boolean(
-    environment[name]?.trim() || (SECRETS.has(name) && environment[`${name}_FILE`]?.trim()),
-  );
-}
-
-/** Reads settings one by one and collects what is wrong with them. */
-class Reader {
-  readonly mistakes: string[] = [];
-  readonly #environment: Environment;
-  readonly #files = new Map<string, string | undefined>();
-
-  constructor(environment: Environment) {
-    this.#environment = environment;
-  }
-
-  text(name: string): string | undefined {
-    const text = this.#environment[name]?.trim() || undefined;
-    const file = SECRETS.has(name) ? this.#environment[`${name}_FILE`]?.trim() : undefined;
-    if (!file) return text;
-    if (!this.#files.has(name)) this.#files.set(name, this.#read(name, file, text));
-    return this.#files.get(name);
-  }
-
-  isGiven(name: string): boolean {
-    return isGiven(this.#environment, name);
-  }
-
-  #read(name: string, file: string, beside: string | undefined): string | undefined {
-    if (beside !== undefined) {
-      this.wrong(`${name} and ${name}_FILE are both set: keep one of them.`);
-      return undefined;
-    }
-    const text = this.contents(`${name}_FILE`, file)?.trim();
-    if (text === '') this.wrong(`${name}_FILE names ${file}, which is empty.`);
-    return text || undefined;
-  }
-
-  /** The text of a file that a setting names. */
-  contents(name: string, file: string): string | undefined {
-    try {
-      return readFileSync(file, 'utf8');
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      this.wrong(`${name} names ${file}, which can’t be read (${code}).`);
-      return undefined;
-    }
-  }
-
-  wrong(mistake: string): void {
-    this.mistakes.push(mistake);
-  }
-
-  wholeNumber(name: string, standard: number, from: number, to: number): number {
-    const text = this.text(name);
-    if (text === undefined) return standard;
-    const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-    if (number >= from && number <= to) return number;
-    this.wrong(`${name} must be a whole number from ${from} to ${to}, not "${text}".`);
-    return standard;
-  }
-
-  databaseUrl(name: string): string | undefined {
-    const text = this.text(name);
-    if (text === undefined) return undefined;
-    if (URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol)) return text;
-    // The value itself may hold a password.
-    this.wrong(`${name} must look like postgres://NAME:PASSWORD@HOST:5432/DATABASE.`);
-    return undefined;
-  }
-
-  finish<T>(value: T): T {
-    if (this.mistakes.length > 0) throw new ConfigurationError(this.mistakes);
-    return value;
-  }
-}
-
-function readTokenRules(reader: Reader): TokenRules {
+function readTokenRules(reader: SettingsReader): TokenRules {
   const secret = reader.text('JWT_SECRET');
   const url = reader.text('JWKS_URL');
   if (reader.isGiven('JWT_SECRET') && url !== undefined) {
@@ -194,7 +93,7 @@ export function readServerConfiguration(
   environment: Environment,
   { isEmbedded }: { isEmbedded: boolean },
 ): ServerConfiguration {
-  const reader = new Reader(environment);
+  const reader = new SettingsReader(environment);
   const authDatabaseUrl = reader.databaseUrl('AUTH_DATABASE_URL');
   if (!reader.isGiven('AUTH_DATABASE_URL')) {
     reader.wrong('AUTH_DATABASE_URL is missing: the URL of the server’s own login role.');
@@ -234,7 +133,7 @@ export function readServerConfiguration(
   });
 }
 
-function readTrustedDocuments(reader: Reader): TrustedDocuments | undefined {
+function readTrustedDocuments(reader: SettingsReader): TrustedDocuments | undefined {
   const file = reader.text('TRUSTED_DOCUMENTS');
   const text = file === undefined ? undefined : reader.contents('TRUSTED_DOCUMENTS', file);
   if (text === undefined) return undefined;
@@ -258,7 +157,7 @@ function readTrustedDocuments(reader: Reader): TrustedDocuments | undefined {
   return undefined;
 }
 
-function readOrigins(reader: Reader): string[] {
+function readOrigins(reader: SettingsReader): string[] {
   const origins = (reader.text('CORS_ORIGINS') ?? '').split(/[\s,]+/).filter(Boolean);
   for (const origin of origins) {
     if (URL.canParse(origin) && new URL(origin).origin === origin) continue;
@@ -267,7 +166,7 @@ function readOrigins(reader: Reader): string[] {
   return origins;
 }
 
-function readMetricsAccess(reader: Reader, isEmbedded: boolean): MetricsAccess {
+function readMetricsAccess(reader: SettingsReader, isEmbedded: boolean): MetricsAccess {
   const token = reader.text('METRICS_TOKEN');
   if (token !== undefined && !/^[\w.~+/=-]{16,}$/.test(token)) {
     reader.wrong(
@@ -278,7 +177,7 @@ function readMetricsAccess(reader: Reader, isEmbedded: boolean): MetricsAccess {
   return isEmbedded && !reader.isGiven('METRICS_TOKEN') ? 'everybody' : 'nobody';
 }
 
-function readLogLevel(reader: Reader): LogLevel {
+function readLogLevel(reader: SettingsReader): LogLevel {
   const text = reader.text('LOG_LEVEL');
   const level = LOG_LEVELS.find((one) => one === (text ?? 'warn'));
   if (level === undefined) {
@@ -287,7 +186,7 @@ function readLogLevel(reader: Reader): LogLevel {
   return level ?? 'warn';
 }
 
-function readTraces(reader: Reader): string | undefined {
+function readTraces(reader: SettingsReader): string | undefined {
   const url = reader.text('OTEL_EXPORTER_OTLP_ENDPOINT');
   if (url === undefined) return undefined;
   if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) {
@@ -299,7 +198,7 @@ function readTraces(reader: Reader): string | undefined {
   return undefined;
 }
 
-function readSwitch(reader: Reader, name: string, standard: boolean): boolean {
+function readSwitch(reader: SettingsReader, name: string, standard: boolean): boolean {
   const text = reader.text(name);
   if (text === undefined) return standard;
   if (text === 'true' || text === 'false') return text === 'true';
@@ -318,7 +217,7 @@ export function readSigningSecret(environment: Environment): {
   issuer: string | undefined;
   audience: string | undefined;
 } {
-  const reader = new Reader(environment);
+  const reader = new SettingsReader(environment);
   const rules = readTokenRules(reader);
   if (rules.keys.kind === 'jwks') {
     reader.wrong(
@@ -327,90 +226,4 @@ export function readSigningSecret(environment: Environment): {
   }
   const secret = rules.keys.kind === 'secret' ? rules.keys.secret : '';
   return reader.finish({ secret, issuer: rules.issuer, audience: rules.audience });
-}
-
-export type DatabaseUrls = { readonly owner: string; readonly authenticator: string };
-
-/** The one URL that looking needs, of any login. */
-export function readDatabaseUrl(environment: Environment): string {
-  const reader = new Reader(environment);
-  const url = reader.databaseUrl('DATABASE_URL');
-  if (!reader.isGiven('DATABASE_URL')) reader.wrong('DATABASE_URL is missing.');
-  return reader.finish(url ?? '');
-}
-
-/** The two databases URLs that migrating needs. */
-export function readDatabaseUrls(environment: Environment): DatabaseUrls {
-  const reader = new Reader(environment);
-  const owner = reader.databaseUrl('DATABASE_URL');
-  const authenticator = reader.databaseUrl('AUTH_DATABASE_URL');
-  for (const name of ['DATABASE_URL', 'AUTH_DATABASE_URL']) {
-    if (!reader.isGiven(name)) reader.wrong(`${name} is missing.`);
-  }
-  return reader.finish({ owner: owner ?? '', authenticator: authenticator ?? '' });
-}
-
-/** How long a migration waits for a lock, in milliseconds; `standard` where the environment says nothing. */
-export function readLockTimeout(environment: Environment, standard: number): number {
-  const reader = new Reader(environment);
-  return reader.finish(reader.wholeNumber('MIGRATION_LOCK_TIMEOUT_MS', standard, 0, 3_600_000));
-}
-
-/** Whether the environment names a database; the embedded one serves otherwise. */
-export function namesDatabase(environment: Environment): boolean {
-  return isGiven(environment, 'DATABASE_URL') || isGiven(environment, 'AUTH_DATABASE_URL');
-}
-
-export type WorkflowUrls = DatabaseUrls & {
-  /** Is dropped and made anew. */
-  readonly shadow: string;
-  /** The owner's login in a database from which others are dropped and created. */
-  readonly root: string;
-};
-
-/** What writing and checking migrations needs. */
-export function readWorkflowUrls(environment: Environment): WorkflowUrls {
-  const reader = new Reader(environment);
-  const owner = reader.databaseUrl('DATABASE_URL');
-  const authenticator = reader.databaseUrl('AUTH_DATABASE_URL');
-  const shadow = reader.databaseUrl('SHADOW_DATABASE_URL');
-  const root = reader.databaseUrl('ROOT_DATABASE_URL');
-  for (const name of ['DATABASE_URL', 'AUTH_DATABASE_URL']) {
-    if (!reader.isGiven(name)) reader.wrong(`${name} is missing.`);
-  }
-  if (!reader.isGiven('SHADOW_DATABASE_URL')) {
-    reader.wrong(
-      'SHADOW_DATABASE_URL is missing: the URL of a database that is dropped and made anew, such as …/bursar_shadow.',
-    );
-  }
-  // What is about to be dropped must say by its name that it may be.
-  if (shadow !== undefined && !databaseOf(shadow).includes('shadow')) {
-    reader.wrong(
-      `SHADOW_DATABASE_URL names the database "${databaseOf(shadow)}", which would be dropped: use one with "shadow" in its name.`,
-    );
-  }
-  // Whatever the host: one server has many names, and two databases of one name have no use here.
-  for (const [name, url] of Object.entries({ DATABASE_URL: owner, ROOT_DATABASE_URL: root })) {
-    if (shadow !== undefined && url !== undefined && databaseOf(url) === databaseOf(shadow)) {
-      reader.wrong(
-        `SHADOW_DATABASE_URL names the same database as ${name}, and would be dropped: give the shadow a name of its own.`,
-      );
-    }
-  }
-  return reader.finish({
-    owner: owner ?? '',
-    authenticator: authenticator ?? '',
-    shadow: shadow ?? '',
-    root: root ?? (shadow === undefined ? '' : withDatabase(shadow, 'postgres')),
-  });
-}
-
-function databaseOf(url: string): string {
-  return decodeURIComponent(new URL(url).pathname.slice(1));
-}
-
-export function withDatabase(url: string, database: string): string {
-  const changed = new URL(url);
-  changed.pathname = `/${encodeURIComponent(database)}`;
-  return changed.href;
 }

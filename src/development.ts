@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import type { DatabaseUrls } from './configuration.ts';
 import { withClient } from './database.ts';
+import type { DatabaseUrls } from './database-urls.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 import { PROJECT_FOLDER } from './folders.ts';
 

@@ -1,4 +1,4 @@
-import { ConfigurationError } from './configuration.ts';
+import { ConfigurationError } from './settings.ts';
 
 /** In plain words why a command could not do its work, and what to do about it. */
 export function explain(error: unknown): string {

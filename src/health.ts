@@ -29,31 +29,41 @@ const AWAY = 'The database does not answer.';
 export function readinessOf(pool: Pool, needed: string): Readiness {
   return async () => {
     try {
-      if (await isOlder(pool, needed)) return OLD;
-      const { rows } = await pool.query<{ is_standby: boolean }>(
-        'select pg_is_in_recovery() as is_standby',
-      );
-      return rows[0]?.is_standby === true ? READ_ONLY : undefined;
+      const { newest, isStandby } = await stateOf(pool);
+      if (newest < needed) return OLD;
+      return isStandby ? READ_ONLY : undefined;
     } catch {
       return AWAY;
     }
   };
 }
 
+/** Whether a database lacks a migration, such as 000006; one that is newer does not. */
+export async function isOlder(database: Pool | Client, migration: string): Promise<boolean> {
+  return (await stateOf(database)).newest < migration;
+}
+
 const UNDEFINED_FUNCTION = '42883';
 const UNDEFINED_SCHEMA = '3F000';
 
-/** Whether a database lacks a migration, such as 000006; one that is newer does not. */
-export async function isOlder(database: Pool | Client, migration: string): Promise<boolean> {
+type DatabaseState = {
+  /** The newest migration; nothing where there is none. */
+  readonly newest: string;
+  readonly isStandby: boolean;
+};
+
+async function stateOf(database: Pool | Client): Promise<DatabaseState> {
   try {
-    const { rows } = await database.query<{ newest: string | null }>(
-      'select app_hidden.newest_migration() as newest',
+    const { rows } = await database.query<{ newest: string | null; is_standby: boolean }>(
+      'select app_hidden.newest_migration() as newest, pg_is_in_recovery() as is_standby',
     );
-    return (rows[0]?.newest ?? '') < migration;
+    return { newest: rows[0]?.newest ?? '', isStandby: rows[0]?.is_standby === true };
   } catch (error) {
     const { code } = error as { code?: string };
     // So old, or migrated back so far, that it can't even say.
-    if (code === UNDEFINED_FUNCTION || code === UNDEFINED_SCHEMA) return true;
+    if (code === UNDEFINED_FUNCTION || code === UNDEFINED_SCHEMA) {
+      return { newest: '', isStandby: false };
+    }
     throw error;
   }
 }

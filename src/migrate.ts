@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from 'pg';
-import type { DatabaseUrls } from './configuration.ts';
 import { databaseNameOf, withClient } from './database.ts';
+import type { DatabaseUrls } from './database-urls.ts';
 import { MIGRATIONS_FOLDER } from './folders.ts';
 import { TIME_LIMITS } from './on-behalf.ts';
 import { PATIENCE, type Patience, runMigrations } from './run-migrations.ts';

@@ -3,12 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  ConfigurationError,
-  namesDatabase,
-  readDatabaseUrl,
-  readServerConfiguration,
-} from '../src/configuration.ts';
+import { readServerConfiguration } from '../src/configuration.ts';
+import { namesDatabase, readDatabaseUrl } from '../src/database-urls.ts';
+import { ConfigurationError } from '../src/settings.ts';
 
 let folder: string;
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WorkflowUrls } from '../src/configuration.ts';
+import type { WorkflowUrls } from '../src/database-urls.ts';
 import { readHistory } from '../src/history.ts';
 import {
   type Command,

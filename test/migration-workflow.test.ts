@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WorkflowUrls } from '../src/configuration.ts';
 import { withClient } from '../src/database.ts';
+import type { WorkflowUrls } from '../src/database-urls.ts';
 import { readHistory } from '../src/history.ts';
 import { apiChanges } from '../src/migrations/api-changes.ts';
 import { findBase } from '../src/migrations/base.ts';

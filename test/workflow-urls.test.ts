@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readWorkflowUrls } from '../src/configuration.ts';
+import { readWorkflowUrls } from '../src/database-urls.ts';
 
 // The shadow is dropped and made anew: it must never be a database that somebody uses.
 

@@ -1,6 +1,6 @@
 import { check } from '../check.ts';
-import { namesDatabase, readDatabaseUrl } from '../configuration.ts';
 import { withClient } from '../database.ts';
+import { namesDatabase, readDatabaseUrl } from '../database-urls.ts';
 import { fails, LEVELS, lint, type Report } from '../lint.ts';
 import { say } from '../standard-output.ts';
 import { readWaivers } from '../waivers.ts';

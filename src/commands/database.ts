@@ -1,9 +1,5 @@
-import {
-  type DatabaseUrls,
-  namesDatabase,
-  readDatabaseUrls,
-  signingWith,
-} from '../configuration.ts';
+import { signingWith } from '../configuration.ts';
+import { type DatabaseUrls, namesDatabase, readDatabaseUrls } from '../database-urls.ts';
 import { openDevelopmentDatabase } from '../development.ts';
 
 /** Runs a command on the database that the environment names, or else on the embedded one. */

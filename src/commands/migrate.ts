@@ -1,4 +1,4 @@
-import { readLockTimeout } from '../configuration.ts';
+import { readLockTimeout } from '../database-urls.ts';
 import { migrate } from '../migrate.ts';
 import { PATIENCE } from '../run-migrations.ts';
 import { say } from '../standard-output.ts';

@@ -1,5 +1,6 @@
-import { type Environment, readServerConfiguration } from '../configuration.ts';
+import { readServerConfiguration } from '../configuration.ts';
 import type { RunningServer } from '../serve.ts';
+import type { Environment } from '../settings.ts';
 import { say } from '../standard-output.ts';
 import { isWorker, serveByWorkers, workFor } from '../workers.ts';
 

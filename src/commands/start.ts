@@ -1,10 +1,6 @@
-import {
-  namesDatabase,
-  readServerConfiguration,
-  readSigningSecret,
-  signingWith,
-} from '../configuration.ts';
+import { readServerConfiguration, readSigningSecret, signingWith } from '../configuration.ts';
 import { withClient } from '../database.ts';
+import { namesDatabase } from '../database-urls.ts';
 import { type Demo, makeDemo, readDemo } from '../demo.ts';
 import { startDevelopmentDatabase } from '../development.ts';
 import { signToken } from '../identity.ts';

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import type { Environment } from '../configuration.ts';
+import type { Environment } from '../settings.ts';
 
 /** What a change is compared with: the commit at which its branch left another one. */
 export type Base = {

@@ -1,5 +1,5 @@
-import type { WorkflowUrls } from '../configuration.ts';
 import { withClient } from '../database.ts';
+import type { WorkflowUrls } from '../database-urls.ts';
 import { appliedOf, type Migration, readHistory } from '../history.ts';
 import { apiChanges } from './api-changes.ts';
 import { type Base, findBase, findBranch, isMain } from './base.ts';

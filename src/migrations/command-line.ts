@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { readLockTimeout } from '../configuration.ts';
+import { readLockTimeout } from '../database-urls.ts';
 import { explain } from '../failures.ts';
 import { migrate } from '../migrate.ts';
 import { PATIENCE, RUNNER_KEEPS_POOL_MS } from '../run-migrations.ts';

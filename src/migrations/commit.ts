@@ -1,7 +1,7 @@
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { commit, Logger, uncommit } from 'graphile-migrate';
-import type { WorkflowUrls } from '../configuration.ts';
+import type { WorkflowUrls } from '../database-urls.ts';
 import { readHistory } from '../history.ts';
 import { migrate } from '../migrate.ts';
 import { PATIENCE, runnerSettings } from '../run-migrations.ts';

@@ -5,7 +5,7 @@ import {
   readWorkflowUrls,
   type WorkflowUrls,
   withDatabase,
-} from '../configuration.ts';
+} from '../database-urls.ts';
 import { openDevelopmentDatabase } from '../development.ts';
 
 /** The databases that the environment names, or else those of the embedded PostgreSQL. */

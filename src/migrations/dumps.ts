@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import type { DatabaseUrls, WorkflowUrls } from '../configuration.ts';
 import { withClient } from '../database.ts';
+import type { DatabaseUrls, WorkflowUrls } from '../database-urls.ts';
 import { migrate } from '../migrate.ts';
 import { dumpSchema } from '../schema-dump.ts';
 import { dumpApi } from './graphql-schema.ts';

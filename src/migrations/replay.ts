@@ -1,6 +1,6 @@
 import { check } from '../check.ts';
-import type { DatabaseUrls, WorkflowUrls } from '../configuration.ts';
 import { withClient } from '../database.ts';
+import type { DatabaseUrls, WorkflowUrls } from '../database-urls.ts';
 import { explain } from '../failures.ts';
 import type { Migration } from '../history.ts';
 import { migrate } from '../migrate.ts';

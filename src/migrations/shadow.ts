@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger, watch } from 'graphile-migrate';
 import type { Client } from 'pg';
-import type { DatabaseUrls, WorkflowUrls } from '../configuration.ts';
 import { withClient } from '../database.ts';
+import type { DatabaseUrls, WorkflowUrls } from '../database-urls.ts';
 import type { Migration } from '../history.ts';
 import { loginOf } from '../migrate.ts';
 import {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger, watch } from 'graphile-migrate';
-import type { DatabaseUrls } from '../configuration.ts';
+import type { DatabaseUrls } from '../database-urls.ts';
 import { migrate } from '../migrate.ts';
 import { PATIENCE, RUNNER_KEEPS_POOL_MS, runnerSettings } from '../run-migrations.ts';
 import { readCurrent } from './includes.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Pool } from 'pg';
 import { inject } from 'vitest';
-import type { DatabaseUrls } from '../../src/configuration.ts';
+import type { DatabaseUrls } from '../../src/database-urls.ts';
 
 export type TestDatabase = {
   readonly urls: DatabaseUrls;

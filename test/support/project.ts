@@ -3,7 +3,7 @@ import { copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { inject } from 'vitest';
-import type { WorkflowUrls } from '../../src/configuration.ts';
+import type { WorkflowUrls } from '../../src/database-urls.ts';
 import { hashOf, readHistory } from '../../src/history.ts';
 import { isBlank, readCurrent } from '../../src/migrations/includes.ts';
 import { type Project, projectAt } from '../../src/migrations/project.ts';
