@@ -47,6 +47,8 @@ export const priceList: Case = {
     const comparisons: Comparison[] = [];
     try {
       await speakFor(siteOwner, ownerId);
+      // On a slow machine more time than a server gives a request.
+      await siteOwner.query('set statement_timeout to 0');
       await root.query('drop table if exists bench_prices');
       await root.query(
         `create table bench_prices (like app_public.ai_model_prices including defaults, primary key (provider, model))`,
