@@ -15,6 +15,7 @@ const LISTED = [
   'functions-catalogue.test.ts',
   'lints.test.ts',
   'ledger-rights.test.ts',
+  'ledger-status.test.ts',
   'audit-trail.test.ts',
   'refusals.test.ts',
   'dba.test.ts',
