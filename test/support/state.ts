@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Client } from 'pg';
+import { inTransaction } from '../../src/database.ts';
 import type { TestDatabase } from './database.ts';
 
 /** Every row of every table that the API shows. */
@@ -43,16 +44,18 @@ export async function createStateKeeper(database: TestDatabase): Promise<StateKe
       });
       return Object.fromEntries(result.rows.map((row) => [row.name, row.rows]));
     },
-    async restore(state, now) {
-      for (const table of tables.filter((t) => !isDeepStrictEqual(state[t], now[t]))) {
-        await client.query(`delete from app_public.${table}`);
-        await client.query(
-          `insert into app_public.${table}
-           select * from jsonb_populate_recordset(null::app_public.${table}, $1)`,
-          [JSON.stringify(state[table])],
-        );
-      }
-    },
+    restore: (state, now) =>
+      // At once: a server that reads the features meanwhile must not find none, since nobody tells it of the rest.
+      inTransaction(client, async () => {
+        for (const table of tables.filter((t) => !isDeepStrictEqual(state[t], now[t]))) {
+          await client.query(`delete from app_public.${table}`);
+          await client.query(
+            `insert into app_public.${table}
+             select * from jsonb_populate_recordset(null::app_public.${table}, $1)`,
+            [JSON.stringify(state[table])],
+          );
+        }
+      }),
     stop: () => client.end(),
   };
 }
