@@ -155,15 +155,15 @@ test('a page is planned as one query, and looks up the groups that are on it', a
     );
     const functions = nodes.flatMap((node) => node['Function Name'] ?? []);
     expect(functions).not.toContain('groups_ai_budget_status');
-    // Who is asking is asked once, not for each group.
     for (const relation of ['ai_spend_counters', 'ai_spend_accounts', 'group_ai_budgets']) {
       const loops = nodes
         .filter((node) => node['Relation Name'] === relation)
         .map((node) => node['Actual Loops']);
       expect(loops, relation).toEqual([5]);
     }
-    const perGroup = nodes.filter((node) => node['Node Type'] === 'ProjectSet');
-    expect(perGroup.length).toBeGreaterThan(0);
-    for (const node of perGroup) expect(node['Actual Loops']).toBeLessThanOrEqual(1);
+    // Which groups the caller reads is asked once, not for each group.
+    const rights = nodes.filter((node) => node['Node Type'] === 'ProjectSet');
+    expect(rights.length).toBeGreaterThan(0);
+    for (const node of rights) expect(node['Actual Loops']).toBeLessThanOrEqual(1);
   });
 });
